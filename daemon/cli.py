@@ -1,0 +1,120 @@
+"""The command `micro-trader`: picks a command's module, runs it, and turns what happens into an exit code.
+
+Exit codes: 0 done, 1 the work failed, 2 wrong usage or invalid input, 130 interrupted. A command's module is imported
+only when that command is asked for, so that help and errors come at once.
+"""
+
+import argparse
+import difflib
+import errno
+import os
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+
+from broker.errors import BadInput, TraderError
+from daemon import __version__
+from daemon.console import Ui
+from daemon.options import Parser
+
+PROGRAM = "micro-trader"
+DONE, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
+
+COMMANDS: Mapping[str, str] = {
+    "replay": "replay recorded ticks through the live code path, and report",
+    "ticks": "inspect, convert and synthesise tick files",
+    "config": "check, show and write the configuration",
+}
+"""Name of each command, which is also its module in daemon/commands/, and what it does."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: the command line without the program's name; None takes the process's own.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        code = _run(list(sys.argv[1:] if argv is None else argv), dict(os.environ))
+        sys.stdout.flush()
+        return code
+    except SystemExit as done:  # argparse, after --help and --version
+        return int(done.code or DONE)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter's last flush complains
+        return FAILED
+    except KeyboardInterrupt:
+        return _say("interrupted", INTERRUPTED)
+    except BadInput as error:
+        return _say(f"error: {error}", REFUSED)
+    except TraderError as error:
+        return _say(f"error: {error}", FAILED)
+    except OSError as error:
+        return _say(f"error: {_disk_or_system(error)}", FAILED)
+    except Exception:  # noqa: BLE001 - the outermost frame: whatever arrives here is a bug, and says so
+        traceback.print_exc()
+        return _say("error: this is a bug in micro-trader; please report it with the lines above", FAILED)
+
+
+def _run(argv: list[str], environ: Mapping[str, str]) -> int:
+    if not argv or argv[0].startswith("-"):
+        _overview().parse_args(argv)
+        _overview().print_help(sys.stderr)
+        return REFUSED
+    args = _parse(argv)
+    args.environ = environ
+    ui = Ui(args.json)
+    document = args.handler(args, ui)
+    if document is not None:
+        ui.show(document, args.parser.prog.removeprefix(f"{PROGRAM} "))
+    return DONE
+
+
+def _overview() -> Parser:
+    """The parser of a command line without a command: it knows --help and --version."""
+    width = max(map(len, COMMANDS)) + 2
+    commands = "\n".join(f"  {name:{width}}{summary}" for name, summary in COMMANDS.items())
+    parser = Parser(
+        prog=PROGRAM,
+        usage=f"{PROGRAM} COMMAND [options]",
+        description="Trades currencies with Stochastic MuZero: one code path for replay, paper and live.",
+        epilog=f"commands:\n{commands}\n\nexample:\n  {PROGRAM} replay --help",
+    )
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    return parser
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+    name = argv[0]
+    if name not in COMMANDS:
+        raise BadInput(f"no command {name!r}", mend=_nearest(name, COMMANDS, f"see {PROGRAM} --help"))
+    parser = Parser(prog=PROGRAM)
+    subparsers = parser.add_subparsers(required=True)
+    import_module(f"daemon.commands.{name}").register(subparsers)
+    args, unknown = parser.parse_known_args(argv)
+    if unknown:
+        flags = args.parser._option_string_actions
+        raise BadInput(
+            f"no argument {unknown[0]!r}", mend=_nearest(unknown[0], flags, f"see {args.parser.prog} --help")
+        )
+    return args
+
+
+def _nearest(word: str, known: Mapping[str, object], otherwise: str) -> str:
+    close = difflib.get_close_matches(word.split("=")[0], known, n=1)
+    return f"did you mean {close[0]}?" if close else otherwise
+
+
+def _disk_or_system(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    what = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror or str(error)
+    return f"{where}{what}"
+
+
+def _say(line: str, code: int) -> int:
+    sys.stderr.write(f"{PROGRAM}: {' '.join(line.split())}\n")
+    return code
