@@ -1,0 +1,162 @@
+"""Risk: what an entry must pass, and the loss at which an open position is closed. Every veto has a name.
+
+`size`, `exposure`, `spread`, `stale`, `daily_loss`, `drawdown`, `order_rate`, `weekend`, `no_rate`, `illegal`. Only
+what opens or reverses a position is vetoed; an exit always passes. Losses count at market: the balance plus each
+instrument's open profit as last marked (at its bar closes and fills).
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from math import floor, inf
+
+from broker.types import DAY, MINUTE, Trade
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The [risk] section of the config. 0 switches a limit off.
+
+    Attributes:
+        units, max_units: units of an entry and the most it may have.
+        risk_per_trade: share of equity lost at the stop; 0 = fixed `units`.
+        stop_sigma, take_profit_sigma: distance of the levels in sigma per bar.
+        allow_reverse: whether the opposite side is legal in a position.
+        max_exposure: value of all positions, account currency.
+        max_spread_pips: widest spread at which to enter.
+        max_daily_loss, max_drawdown: loss since the UTC day began, and from the peak of equity, account currency.
+        max_orders_per_minute: orders of all instruments in 60 s.
+        max_quote_age: ns between the last quote and the decision.
+        flatten_before_weekend: close before Friday 17:00 New York.
+    """
+
+    units: int = 1000
+    risk_per_trade: float = 0.0
+    stop_sigma: float = 30.0
+    take_profit_sigma: float = 0.0
+    allow_reverse: bool = False
+    max_units: int = 100_000
+    max_exposure: float = 0.0
+    max_spread_pips: float = 0.0
+    max_daily_loss: float = 0.0
+    max_drawdown: float = 0.0
+    max_orders_per_minute: int = 10
+    max_quote_age: int = 0
+    flatten_before_weekend: bool = False
+
+    def size(self, equity: float, stop_loss: float) -> int:
+        """Whole units of an entry.
+
+        Args:
+            equity: account currency.
+            stop_loss: account currency lost by one unit at its stop; 0 where there is no stop.
+
+        >>> Limits().size(1e5, 0.003), Limits(risk_per_trade=0.01).size(1e5, 0.003), Limits(units=10**9).size(1, 1)
+        (1000, 100000, 100000)
+        >>> Limits(risk_per_trade=0.01).size(1000, 0.003)
+        3333
+        """
+        wanted = self.units
+        if self.risk_per_trade > 0:
+            wanted = floor(max(equity, 0.0) * self.risk_per_trade / stop_loss) if stop_loss > 0 else 0
+        return min(wanted, self.max_units)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry that wants to pass.
+
+    Attributes:
+        time: decision time; `quote_time` of the last quote known.
+        units: unsigned; `value` of the position it would hold, account currency, None where no rate is known.
+        spread_pips: of the last quote.
+        weekend: whether the week is about to end or over.
+    """
+
+    instrument: str
+    time: int
+    quote_time: int
+    units: int
+    value: float | None
+    spread_pips: float
+    weekend: bool
+
+
+class Risk:
+    """Account-wide limits over all instruments.
+
+    Args:
+        limits: the [risk] section.
+        balance: starting balance, account currency.
+    """
+
+    def __init__(self, limits: Limits, balance: float) -> None:
+        self.limits = limits
+        self.balance = balance
+        self._open: dict[str, tuple[float, float]] = {}
+        self._peak = balance
+        self._day = -1
+        self._day_start = balance
+        self._tripped = ""
+        self._orders: deque[int] = deque()
+
+    @property
+    def equity(self) -> float:
+        """Balance plus open profits as last marked."""
+        return self.balance + sum(profit for profit, _ in self._open.values())
+
+    @property
+    def tripped(self) -> str:
+        """The loss limit that was hit (`daily_loss` until the day ends, `drawdown` for good), or ""."""
+        return self._tripped
+
+    def mark(self, instrument: str, time: int, profit: float, value: float) -> None:
+        """Note an instrument's open profit and position value at `time`, and see whether a limit is hit."""
+        if time // DAY > self._day:
+            self._day, self._day_start = time // DAY, self.equity
+            if self._tripped == "daily_loss":
+                self._tripped = ""
+        self._open[instrument] = (profit, value)
+        equity = self.equity
+        self._peak = max(self._peak, equity)
+        if self.limits.max_daily_loss and self._day_start - equity >= self.limits.max_daily_loss:
+            self._tripped = self._tripped or "daily_loss"
+        if self.limits.max_drawdown and self._peak - equity >= self.limits.max_drawdown:
+            self._tripped = "drawdown"
+
+    def realise(self, trade: Trade, account: str) -> None:
+        """A trade ended: its profit joins the balance (where its currency is known to be the account's)."""
+        if trade.currency == account:
+            self.balance += float(trade.pnl)
+
+    def loss_room(self, instrument: str) -> float:
+        """How far this instrument's open profit may fall from 0 before a loss limit is hit; inf without limits."""
+        rest = self.equity - self._open.get(instrument, (0.0, 0.0))[0]
+        floors = [-inf]
+        if self.limits.max_daily_loss:
+            floors.append(self._day_start - self.limits.max_daily_loss)
+        if self.limits.max_drawdown:
+            floors.append(self._peak - self.limits.max_drawdown)
+        return rest - max(floors)
+
+    def ordered(self, time: int) -> None:
+        """An order left."""
+        self._orders.append(time)
+
+    def veto(self, entry: Entry) -> str | None:
+        """Why the entry may not go, or None."""
+        limits = self.limits
+        while self._orders and self._orders[0] <= entry.time - MINUTE:
+            self._orders.popleft()
+        others = sum(value for name, (_, value) in self._open.items() if name != entry.instrument)
+        guards_money = bool(limits.max_exposure or limits.max_daily_loss or limits.max_drawdown)
+        checks = (
+            (self._tripped, bool(self._tripped)),
+            ("weekend", entry.weekend),
+            ("stale", 0 < limits.max_quote_age < entry.time - entry.quote_time),
+            ("spread", 0 < limits.max_spread_pips < entry.spread_pips),
+            ("size", entry.units < 1),
+            ("no_rate", guards_money and entry.value is None),
+            ("exposure", 0 < limits.max_exposure < others + (entry.value or 0.0)),
+            ("order_rate", 0 < limits.max_orders_per_minute <= len(self._orders)),
+        )
+        return next((name for name, hit in checks if hit), None)
