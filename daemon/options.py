@@ -47,7 +47,9 @@ def add_command(subparsers: Subparsers, name: str, summary: str, example: str) -
     epilog = "\n".join(["example:", *(f"  {line}" for line in example.strip().splitlines())])
     parser = subparsers.add_parser(name, help=summary, description=summary, epilog=epilog)
     every = parser.add_argument_group("options of every command")
-    every.add_argument("--config", type=Path, metavar="FILE", help="config file (default: ./config.toml, if there is one)")
+    every.add_argument(
+        "--config", type=Path, metavar="FILE", help="config file (default: ./config.toml, if there is one)"
+    )
     every.add_argument("--state", metavar="DIR", help="state folder (default: $STATE_DIRECTORY, else [state] dir)")
     every.add_argument("--json", action="store_true", help="print one JSON document to stdout, logs to stderr")
     parser.set_defaults(parser=parser)
@@ -58,11 +60,15 @@ def config_of(args: argparse.Namespace, flags: Mapping[str, tuple[str, Any]] | N
     """The effective config of a command: defaults, then the file, the environment, and the command line.
 
     Args:
-        flags: config key to (flag, value), such as `{"model.version": ("--model", args.model)}`; None isn't an override.
+        flags: config key to (flag, value), like `{"model.version": ("--model", args.model)}`; a None is no override.
 
     Raises:
         BadInput: a key is unknown, or a value is of the wrong type or out of range.
     """
     path = args.config if args.config is not None else DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None
-    given = {key: pair for key, pair in {"state.dir": ("--state", args.state), **(flags or {})}.items() if pair[1] is not None}
+    given = {
+        key: pair
+        for key, pair in {"state.dir": ("--state", args.state), **(flags or {})}.items()
+        if pair[1] is not None
+    }
     return load(path, args.environ, given)

@@ -1,0 +1,184 @@
+"""The sections of config.toml. A key's default, unit, rule and documentation stand here and nowhere else.
+
+Only what does something today is here: a key that nothing reads would be a promise.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from broker.types import DAY, HOUR, MINUTE, SECOND
+from daemon.config.keys import Rule, at_least, between, key, one_of, spelled
+
+CURRENCY = "[A-Z]{3}"
+PAIR = "[A-Z0-9]+_[A-Z]{3}"
+LENGTHS = {"s": SECOND, "m": MINUTE, "h": HOUR}
+
+
+def bar_length(text: str) -> tuple[str, int]:
+    """The kind and size of a bar: `("clock", ns)`, or `("tick", number of quotes)`.
+
+    Raises:
+        ValueError: it's neither like `5s`, `1m`, `4h` nor like `100t`, or longer than a week or a million quotes.
+
+    >>> bar_length("1m"), bar_length("100t")
+    (('clock', 60000000000), ('tick', 100))
+    """
+    found = re.fullmatch(r"([1-9][0-9]*)([smht])", text)
+    if found is None:
+        raise ValueError(f"no length of a bar: {text!r}")
+    number, letter = int(found[1]), found[2]
+    kind, size, most = ("tick", number, 10**6) if letter == "t" else ("clock", number * LENGTHS[letter], 7 * DAY)
+    if size > most:
+        raise ValueError(f"a bar of {text} is too long")
+    return kind, size
+
+
+def _is_bar(text: str) -> bool:
+    try:
+        bar_length(text)
+    except ValueError:
+        return False
+    return True
+
+
+ZERO_IS_OFF = "; 0 = off"
+BAR = Rule('like "5s", "1m", "4h" (at most a week) or "100t" (at most 1000000)', _is_bar)
+NOT_EMPTY = spelled(".+", "not empty")
+POSITIVE = Rule("above 0", lambda value: bool(value > 0))
+RATES = Rule(
+    "a table of prices above 0",
+    lambda table: spelled(PAIR, "").allows(table) and all(map(POSITIVE.allows, table.values())),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The money that replay and paper mode start with."""
+
+    currency: str = key(
+        "USD", "currency of the account, of profits and of loss limits", spelled(CURRENCY, 'a code like "USD"')
+    )
+    balance: float = key(100_000.0, "balance at the start", POSITIVE, "account currency")
+    rates: Mapping[str, float] = key(
+        {}, "fixed prices of pairs, for conversions that no replayed pair gives, like {USD_JPY = 109.5}", RATES
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """How the paper broker fills orders."""
+
+    latency_ms: int = key(100, "time from a decision to its fill", between(0, 3_600_000), "ms")
+    slippage_pips: float = key(0.0, "added to the price of every fill, against the trade", at_least(0), "pips")
+    commission_pips: float = key(0.0, "taken from the pips of every completed trade", at_least(0), "pips")
+    fix: str = key(
+        "drop", "a crossed quote (bid above ask) is dropped, or its sides are swapped", one_of("drop", "swap")
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """What every entry must pass; an exit always passes."""
+
+    units: int = key(1000, "size of an entry", at_least(1), "units of the base currency")
+    risk_per_trade: float = key(
+        0.0,
+        "size an entry so that its stop loses this share of equity; 0 = fixed `units`",
+        between(0, 1),
+        "share of equity",
+    )
+    stop_sigma: float = key(
+        30.0,
+        "distance of the catastrophe stop from the entry; 0 = none, which live refuses",
+        at_least(0),
+        "sigma per bar",
+    )
+    take_profit_sigma: float = key(
+        0.0, f"distance of the take-profit from the entry{ZERO_IS_OFF}", at_least(0), "sigma per bar"
+    )
+    allow_reverse: bool = key(False, "whether the opposite action is legal in a position: it closes and opens")
+    max_units: int = key(100_000, "largest entry", at_least(1), "units of the base currency")
+    max_exposure: float = key(
+        0.0, f"largest value of all open positions together{ZERO_IS_OFF}", at_least(0), "account currency"
+    )
+    max_spread_pips: float = key(0.0, f"widest spread at which to enter{ZERO_IS_OFF}", at_least(0), "pips")
+    max_daily_loss: float = key(
+        0.0, "largest loss since the UTC day began; 0 = off, which live refuses", at_least(0), "account currency"
+    )
+    max_drawdown: float = key(
+        0.0, "largest loss from the peak of equity; 0 = off, which live refuses", at_least(0), "account currency"
+    )
+    max_orders_per_minute: int = key(10, f"most orders of all instruments in 60 s{ZERO_IS_OFF}", at_least(0), "orders")
+    max_quote_age_s: float = key(
+        0.0, "oldest quote on which to enter; 0 = off, which live refuses", between(0, 86_400), "s"
+    )
+    flatten_before_weekend: bool = key(
+        False, "whether positions are closed before the week ends (Friday, 17:00 New York)"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What the strategy `muzero` decides with."""
+
+    version: str = key(
+        "best", 'the promoted model ("best"), a version or its first 8 characters, or a folder', NOT_EMPTY
+    )
+    features: str = key("edge20", "feature set; a model made for another one is refused", NOT_EMPTY)
+    warmup_bars: int = key(512, "closed bars before the first decision", between(160, 1_000_000), "bars")
+    simulations: int = key(25, "simulations of the search for each decision", between(1, 100_000), "simulations")
+    root: str = key("gumbel", "how the search chooses at its root", one_of("gumbel", "muzero"))
+    allow_untrained: bool = key(
+        False, "whether the daemon may trade with an untrained model; a replay always may, and says so"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The experience store."""
+
+    capacity: int = key(50_000, "steps kept; the store has two halves of equal size", at_least(1000), "steps")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where everything that a run leaves is kept."""
+
+    dir: str = key("var", "state folder; --state and $STATE_DIRECTORY come before it", NOT_EMPTY)
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """The log on stderr."""
+
+    level: str = key("info", "least severe line that is written", one_of("debug", "info", "warning", "error"))
+    format: str = key(
+        "auto", "for machines or for people; auto = json where stderr is no terminal", one_of("auto", "json", "console")
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The effective configuration.
+
+    Attributes:
+        strategies: settings of each strategy, free in name and value: `[strategies.NAME]`.
+        origins: where each key's value came from, by dotted name.
+    """
+
+    mode: str = key("paper", "whether orders are filled on paper or by the broker", one_of("paper", "live"))
+    instruments: tuple[str, ...] = key(("EUR_USD",), "pairs to trade", spelled(PAIR, 'a list like ["EUR_USD"]'))
+    bar: str = key("1m", "length of a bar, and so of a decision: by the clock or by a number of quotes", BAR)
+    strategy: str = key("muzero", "a built-in strategy, an installed one, or path/to/file.py:Class", NOT_EMPTY)
+    seed: int = key(0, "seed of everything random", between(0, 2**63 - 1))
+    account: Account = field(default_factory=Account)
+    paper: Paper = field(default_factory=Paper)
+    risk: Risk = field(default_factory=Risk)
+    model: Model = field(default_factory=Model)
+    store: Store = field(default_factory=Store)
+    state: State = field(default_factory=State)
+    log: Log = field(default_factory=Log)
+    strategies: Mapping[str, Mapping[str, Any]] = key({}, "settings of each strategy, such as [strategies.ema-cross]")
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
