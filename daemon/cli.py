@@ -23,6 +23,7 @@ DONE, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
 COMMANDS: Mapping[str, str] = {
     "replay": "replay recorded ticks through the live code path, and report",
+    "report": "rebuild the HTML report of a run",
     "ticks": "inspect, convert and synthesise tick files",
     "config": "check, show and write the configuration",
 }

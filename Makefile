@@ -1,0 +1,67 @@
+# Every chore of the project. `make help` lists them; `make demo` and `make test` set up what they need by themselves.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.ONESHELL:
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+PYTHON ?= python3
+VENV ?= .venv
+PIP_FLAGS ?=
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready-$(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)
+BARS ?= 10000
+SEED ?= 0
+DEMO_TICKS := var/demo/EUR_USD-regime-$(BARS)-$(SEED).ticks.csv.gz
+TICKS ?= $(DEMO_TICKS)
+FLAGS ?=
+TESTS ?=
+
+.PHONY: help setup demo test check format docs clean
+
+help:  ## list the targets
+	@sed -nE 's/^([a-z]+):.*##(.*)/\1\t\2/p' Makefile | expand -t 10
+
+setup: $(READY)  ## create .venv and install everything, once
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+		echo "$(PYTHON) is older than Python 3.11; name a newer one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || {
+		version=$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+		echo "Python can't make virtual environments here; install them first:" >&2
+		echo "    sudo apt-get update && sudo apt-get install -y python$$version-venv" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	echo "installing into $(VENV) (once; takes some minutes)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt -e '.[dev]'
+	rm -f $(VENV)/.ready-*
+	touch $@
+
+demo: $(READY) $(if $(filter $(DEMO_TICKS),$(TICKS)),$(DEMO_TICKS))  ## replay synthesised ticks with the bundled model: TICKS=file, FLAGS='--bar 1h'
+	@run="var/runs/demo-$$(date -u +%Y%m%dT%H%M%S)"
+	$(BIN)/micro-trader replay $(TICKS) --out "$$run" $(FLAGS)
+	echo "report: $$run/report.html"
+
+$(DEMO_TICKS): | $(READY)
+	@mkdir -p $(@D)
+	$(BIN)/micro-trader ticks synth regime $@ --bars $(BARS) --seed $(SEED)
+
+test: $(READY)  ## run the tests: TESTS=tests/broker for a part
+	@$(BIN)/python -m pytest $(TESTS)
+
+check: $(READY)  ## lint, types, and the order of the four floors
+	@$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache | tail -n 5
+
+format: $(READY)  ## lay out the code
+	@$(BIN)/ruff format broker strategy training daemon tests
+	$(BIN)/ruff check --fix-only --quiet .
+
+docs: $(READY)  ## write docs/configuration.md and config.toml from the config's sections
+	@$(BIN)/micro-trader config reference > docs/configuration.md
+	$(BIN)/micro-trader config init config.toml --force
+
+clean:  ## remove what was built and cached, but neither .venv nor var
+	@rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
