@@ -1,0 +1,37 @@
+"""`micro-trader report`: (re)builds a run's HTML report from the files in its folder."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from broker.errors import BadInput, StorageFault
+from daemon.console import Ui
+from daemon.options import Subparsers, add_command
+from daemon.report import build_report
+
+
+def register(subparsers: Subparsers) -> None:
+    """Add the command."""
+    parser = add_command(
+        subparsers,
+        "report",
+        "(re)build the HTML report of a run from its folder",
+        "micro-trader report runs/2026-01-05T08-00-00",
+    )
+    parser.add_argument("folder", type=Path, metavar="RUN_DIR", help="the folder that a replay left")
+    parser.set_defaults(handler=report)
+
+
+def report(args: argparse.Namespace, _ui: Ui) -> dict[str, Any]:
+    """Build it; returns its path.
+
+    Raises:
+        BadInput: the folder holds no finished run, or a file of it is damaged.
+        StorageFault: the report can't be written.
+    """
+    if not args.folder.is_dir():
+        raise BadInput("no such folder", where=str(args.folder), mend="give the folder of a run")
+    try:
+        return {"path": str(build_report(args.folder))}
+    except OSError as error:
+        raise StorageFault(f"the report can't be written: {error.strerror}", where=str(args.folder)) from error

@@ -1,0 +1,195 @@
+"""The page: figures and tables as HTML, series as inert JSON, one style sheet and one script, all inline.
+
+Nothing from a run's folder reaches the page unescaped, and a content security policy allows the page's own script and
+style by their digests and nothing else: no request leaves the file, whatever a model or a strategy calls itself.
+"""
+
+import json
+from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from daemon.report.recording import Recording, TradeRow, read_recording
+from daemon.report.series import TRADE_ROWS, drawn_series
+from daemon.runfiles import REPORT
+
+Row = tuple[str, ...]
+
+
+def build_report(folder: Path, summary: Mapping[str, Any] | None = None) -> Path:
+    """Write `report.html` into a run's folder; the same files give the same bytes.
+
+    Args:
+        summary: the run's summary where summary.json isn't written yet.
+
+    Raises:
+        BadInput: there is no finished run, or a file of it is damaged.
+        OSError: the page can't be written.
+    """
+    page = render(read_recording(folder, summary))
+    path, aside = folder / REPORT, folder / f".{REPORT}.part"
+    try:
+        aside.write_text(page, encoding="utf-8")
+        aside.replace(path)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def render(recording: Recording) -> str:
+    """The whole page."""
+    summary, style, script = recording.summary, _asset("report.css"), _asset("report.js")
+    return Template(_asset("page.html")).substitute(
+        policy=f"default-src 'none'; style-src {_digest(style)}; script-src {_digest(script)}; base-uri 'none'",
+        style=style,
+        script=script,
+        title=escape(_title(summary)),
+        subtitle=_subtitle(summary),
+        caveats="".join(f"<li>{escape(str(caveat))}</li>" for caveat in summary.get("caveats", ())),
+        tiles="".join(_tiles(summary)),
+        sides=_table(("Side", "Trades", "Won", "Pips"), _grouped(recording.trades, _side)),
+        exits=_table(("Exit", "Trades", "Won", "Pips"), _grouped(recording.trades, lambda trade: trade.exit_reason)),
+        instruments=_table(
+            ("Instrument", "Trades", "Won", "Pips"), _grouped(recording.trades, lambda trade: trade.instrument)
+        ),
+        costs=_table(("", "Pips"), _costs(summary)),
+        money=_table(("Money", ""), _money(summary)),
+        counts=_table(("Counted", ""), _counts(summary)),
+        trades_note=_trades_note(len(recording.trades)),
+        config=escape(recording.config or "not recorded"),
+        environment=escape(recording.environment or "not recorded"),
+        digest=escape(str(summary.get("decision_log_sha256", ""))),
+        data=_inert_json(drawn_series(recording)),
+    )
+
+
+def _title(summary: Mapping[str, Any]) -> str:
+    instruments = ", ".join(map(str, summary.get("instruments", ())))
+    return f"{str(summary.get('mode', 'run')).capitalize()} of {instruments or 'nothing'}"
+
+
+def _subtitle(summary: Mapping[str, Any]) -> str:
+    chips = (
+        ("strategy", summary.get("strategy")),
+        ("model", summary.get("model")),
+        ("bar", summary.get("bar")),
+        ("data", summary.get("source")),
+        ("from", _minute(summary.get("first"))),
+        ("to", _minute(summary.get("last"))),
+        ("seed", summary.get("seed")),
+    )
+    return "".join(
+        f"<span class=chip><b>{name}</b> {escape(str(value))}</span>" for name, value in chips if value is not None
+    )
+
+
+def _tiles(summary: Mapping[str, Any]) -> Iterator[str]:
+    latency = summary.get("decision_ms") or {}
+    trades = summary.get("trades", 0)
+    yield _tile("Net pips", _signed(summary["net_pips"], 1), "after spread, slippage, commission", summary["net_pips"])
+    expectancy = summary.get("expectancy_pips", 0.0)
+    yield _tile("Expectancy", _signed(expectancy, 3), "pips a trade", expectancy)
+    yield _tile("Trades", f"{trades:,}", f"{summary.get('wins', 0):,} won, {summary.get('losses', 0):,} lost")
+    yield _tile("Win rate", f"{100 * summary.get('win_rate', 0.0):.1f} %", "trades above 0 pips")
+    factor = summary.get("profit_factor")
+    yield _tile("Profit factor", "-" if factor is None else f"{factor:.2f}", "pips won over pips lost")
+    marked = summary.get("max_drawdown_mtm_pips", 0.0)
+    yield _tile(
+        "Drawdown", f"{summary.get('max_drawdown_pips', 0.0):,.1f}", f"pips, closed; {marked:,.1f} marked to market"
+    )
+    yield _tile(
+        "Decisions",
+        f"{summary.get('decisions', 0):,}",
+        f"p50 {latency.get('p50', 0):.3g} ms, p99 {latency.get('p99', 0):.3g} ms",
+    )
+    speed = f"in {summary.get('seconds', 0.0):,.1f} s, {summary.get('ticks_per_s', 0.0):,.0f} ticks/s"
+    yield _tile("Ticks", f"{summary.get('ticks', 0):,}", speed)
+
+
+def _tile(name: str, value: str, detail: str, sign: float = 0.0) -> str:
+    tone = "good" if sign > 0 else "bad" if sign < 0 else "plain"
+    inner = f"<h3>{escape(name)}</h3><p class={tone}>{escape(value)}</p><small>{escape(detail)}</small>"
+    return f"<div class=tile>{inner}</div>"
+
+
+def _grouped(trades: Sequence[TradeRow], key: Any) -> list[Row]:
+    groups: dict[str, list[float]] = {}
+    for trade in trades:
+        groups.setdefault(str(key(trade)), []).append(trade.pips)
+    return [
+        (name, f"{len(pips):,}", f"{100 * sum(result > 0 for result in pips) / len(pips):.0f} %", _signed(sum(pips), 1))
+        for name, pips in sorted(groups.items())
+    ]
+
+
+def _side(trade: TradeRow) -> str:
+    return "long" if trade.side > 0 else "short"
+
+
+def _costs(summary: Mapping[str, Any]) -> list[Row]:
+    costs = summary["costs"]
+    return [
+        ("Gross, mid to mid", _signed(costs["gross_pips"], 1)),
+        ("Spread", _signed(-costs["spread_pips"], 1)),
+        ("Slippage", _signed(-costs["slippage_pips"], 1)),
+        ("Commission", _signed(-costs["commission_pips"], 1)),
+        ("Net", _signed(summary["net_pips"], 1)),
+    ]
+
+
+def _money(summary: Mapping[str, Any]) -> Sequence[Row]:
+    profit = [(f"Profit, {currency}", _signed(amount, 2)) for currency, amount in summary.get("pnl", {}).items()]
+    financing = summary["costs"].get("financing", {})
+    return profit + [(f"of it financing, {currency}", _signed(amount, 2)) for currency, amount in financing.items()]
+
+
+def _counts(summary: Mapping[str, Any]) -> Sequence[Row]:
+    names = ("ticks", "dropped", "skipped_lines", "bars", "decisions", "orders", "trades")
+    counts = [(name.replace("_", " ").capitalize(), f"{summary[name]:,}") for name in names if name in summary]
+    score = summary.get("quality_score")
+    return counts if score is None else [*counts, ("Quality score", f"{score:,.3f}")]
+
+
+def _trades_note(trades: int) -> str:
+    return (
+        f"The first {TRADE_ROWS:,} of {trades:,}; trades.csv holds all."
+        if trades > TRADE_ROWS
+        else f"{trades:,} in all."
+    )
+
+
+def _table(header: Row, rows: Sequence[Row]) -> str:
+    if not rows:
+        return ""
+    head = "".join(f"<th>{escape(name)}</th>" for name in header)
+    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _signed(value: float, decimals: int) -> str:
+    text = f"{value:+,.{decimals}f}"
+    return text.replace("-", "\u2212") if float(text.replace(",", "")) else text[1:]
+
+
+def _minute(time: object) -> str | None:
+    return None if time is None else str(time)[:16].replace("T", " ")
+
+
+def _inert_json(document: Mapping[str, Any]) -> str:
+    """JSON that can't end the script element that holds it."""
+    text = json.dumps(document, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _asset(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _digest(text: str) -> str:
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
