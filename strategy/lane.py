@@ -54,8 +54,12 @@ class Lane:
 
     @property
     def expected_units(self) -> int:
-        """Confirmed position and orders in flight."""
-        return self.ledger.units + sum(order.units for order in self.in_flight.values())
+        """Confirmed position and orders in flight; an exit in flight whose position is gone will be cancelled."""
+        units = self.ledger.units
+        for order in self.in_flight.values():
+            if units or order.reason == "entry":
+                units += order.units
+        return units
 
     def advance(self, quotes: Quotes, i: int) -> tuple[int, Stop | None]:
         """Take in quotes from `i` on until one needs the session; touches this lane alone.

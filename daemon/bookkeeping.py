@@ -1,0 +1,85 @@
+"""What a replay writes down of its session: the run folder's rows, and the counters of the summary."""
+
+from time import perf_counter_ns
+
+from broker.types import Bar, Cancel, Fill, Instrument, Order, Trade
+from daemon.runfolder import RunFolder
+from daemon.summary import Costs, Drawdown, Latency
+from strategy.plugin import Choice, Observation, Strategy
+
+
+class Bookkeeper:
+    """The sink of a replay's session.
+
+    Args:
+        folder: where rows go.
+        instruments: by name.
+        commission_pips: of a completed trade.
+    """
+
+    def __init__(self, folder: RunFolder, instruments: dict[str, Instrument], commission_pips: float) -> None:
+        self._folder, self._instruments, self._commission = folder, instruments, commission_pips
+        self.trades: list[Trade] = []
+        self.costs = Costs()
+        self.drawdown = Drawdown()
+        self.bars = self.decisions = self.orders = 0
+        self._closed_pips = 0.0
+        self._open_pips: dict[str, float] = {}
+
+    def decided(self, seen: Observation, choice: Choice, target: int, veto: str | None, model: str) -> None:
+        """Log a decision."""
+        self.decisions += 1
+        self._folder.decision(seen, choice, target, veto, model)
+
+    def ordered(self, order: Order, end: Fill | Cancel) -> None:
+        """Log an order's end, and what its fill cost."""
+        self.orders += 1
+        instrument = self._instruments[order.instrument]
+        self._folder.order(order, end, instrument)
+        if isinstance(end, Fill):
+            self.costs.fill(end, instrument, trades=2 if order.reason == "reverse" else 1)
+
+    def traded(self, trade: Trade, fill: Fill) -> None:
+        """Log a completed trade."""
+        instrument = self._instruments[trade.instrument]
+        self.trades.append(trade)
+        self._folder.trade(trade, instrument)
+        if not fill.order_id:
+            self.costs.fill(fill, instrument)
+        self.costs.commission(self._commission)
+        self._closed_pips += trade.pips
+        self._mark(trade.instrument, 0.0)
+
+    def barred(self, instrument: Instrument, bar: Bar, open_pips: float) -> None:
+        """Count a bar, and follow the curve of closed and open pips."""
+        self.bars += 1
+        self._mark(instrument.name, open_pips)
+
+    def _mark(self, instrument: str, open_pips: float) -> None:
+        self._open_pips[instrument] = open_pips
+        self.drawdown.update(self._closed_pips + sum(self._open_pips.values()))
+
+
+class Timed:
+    """A strategy whose decisions are timed."""
+
+    def __init__(self, strategy: Strategy, latency: Latency) -> None:
+        self._strategy, self._latency = strategy, latency
+        self.on_bar = strategy.on_bar
+
+    @property
+    def model(self) -> str:
+        """The strategy's own."""
+        return self._strategy.model
+
+    @property
+    def feature_set(self) -> str | None:
+        """The strategy's own."""
+        return self._strategy.feature_set
+
+    def decide(self, observation: Observation) -> Choice:
+        """The strategy's choice."""
+        start = perf_counter_ns()
+        choice = self._strategy.decide(observation)
+        self._latency.add(perf_counter_ns() - start)
+        return choice
