@@ -15,6 +15,7 @@ ACTION_POINTS = 120
 TRADE_ROWS = 10_000
 HISTOGRAM_BINS = 40
 HISTOGRAM_TAIL = 0.01
+FINEST_BIN_PIPS = 0.1
 ACTIONS = ("HOLD", "BUY", "SELL", "CLOSE")
 
 
@@ -160,11 +161,11 @@ def histogram(values: Iterable[float]) -> dict[str, Any]:
         return {"start": 0.0, "width": 1.0, "counts": []}
     tail = int(len(ranked) * HISTOGRAM_TAIL)
     low, high = ranked[tail], ranked[-1 - tail]
-    width = _round_width(max(high - low, 1e-9) / HISTOGRAM_BINS)
-    first, last = math.floor(low / width), math.floor(high / width)
+    width = _round_width(max((high - low) / HISTOGRAM_BINS, FINEST_BIN_PIPS))
+    first, last = _bin(low, width), _bin(high, width)
     counts = [0] * (last - first + 1)
     for value in ranked:
-        counts[min(max(math.floor(value / width), first), last) - first] += 1
+        counts[min(max(_bin(value, width), first), last) - first] += 1
     return {"start": first * width, "width": width, "counts": counts}
 
 
@@ -250,6 +251,10 @@ def _round_width(width: float) -> float:
     """The next of 1, 2, 5 x 10^n."""
     power = 10.0 ** math.floor(math.log10(width))
     return next(step * power for step in (1.0, 2.0, 5.0, 10.0) if step * power >= width * (1 - 1e-9))
+
+
+def _bin(value: float, width: float) -> int:
+    return math.floor(value / width + 1e-9)  # 0.3 / 0.1 is less than 3
 
 
 def _ms(time: int) -> int:
