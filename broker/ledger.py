@@ -83,7 +83,8 @@ class Ledger:
     def __init__(self, instrument: Instrument, *, slippage_pips: float = 0.0, commission_pips: float = 0.0) -> None:
         self.instrument = instrument
         self.position: Position | None = None
-        self._slippage = -int(-slippage_pips * instrument.points_per_pip // 1)
+        self._per_pip = instrument.points_per_pip
+        self._slippage = -int(-slippage_pips * self._per_pip // 1)
         self._commission = commission_pips
 
     @property
@@ -181,4 +182,4 @@ class Ledger:
         )
 
     def _pips(self, held: Position, price: int) -> float:
-        return held.side * (price - held.open_price) / self.instrument.points_per_pip - self._commission
+        return held.side * (price - held.open_price) / self._per_pip - self._commission

@@ -7,31 +7,36 @@ streamed pair serves.
 from collections.abc import Mapping
 from decimal import Decimal
 
+from broker.types import Instrument
+
+ONE = Decimal(1)
+
 
 class Rates:
-    """Mid prices of pairs, kept up to date by the session.
+    """Prices of pairs, kept up to date by the session.
 
     >>> rates = Rates({"USD_JPY": Decimal("100")})
     >>> rates.between("JPY", "USD"), rates.between("USD", "USD"), rates.between("CHF", "USD")
     (Decimal('0.01'), Decimal('1'), None)
-    >>> rates.update("EUR_JPY", Decimal("125"))
+    >>> rates.update(Instrument("EUR_JPY", -2, 3, Decimal("0.04")), 124_990, 125_010)
     >>> rates.between("EUR", "USD")
     Decimal('1.25')
     """
 
     def __init__(self, fixed: Mapping[str, Decimal] | None = None) -> None:
-        self._mids: dict[str, Decimal] = dict(fixed or {})
+        self._fixed = dict(fixed or {})
+        self._quotes: dict[str, tuple[Instrument, int, int]] = {}
 
-    def update(self, pair: str, mid: Decimal) -> None:
-        """A newer mid price of `pair`."""
-        self._mids[pair] = mid
+    def update(self, instrument: Instrument, bid: int, ask: int) -> None:
+        """A newer quote, points; its mid counts before a fixed rate."""
+        self._quotes[instrument.name] = (instrument, bid, ask)
 
     def between(self, source: str, target: str) -> Decimal | None:
         """Units of `target` for one `source`, or None where no known pairs connect them."""
         direct = self._direct(source, target)
         if direct is not None:
             return direct
-        for via in sorted({currency for pair in self._mids for currency in pair.split("_")}):
+        for via in sorted({currency for pair in (*self._fixed, *self._quotes) for currency in pair.split("_")}):
             first, second = self._direct(source, via), self._direct(via, target)
             if first is not None and second is not None:
                 return first * second
@@ -39,9 +44,15 @@ class Rates:
 
     def _direct(self, source: str, target: str) -> Decimal | None:
         if source == target:
-            return Decimal(1)
-        if (mid := self._mids.get(f"{source}_{target}")) is not None:
+            return ONE
+        if (mid := self._mid(f"{source}_{target}")) is not None:
             return mid
-        if (mid := self._mids.get(f"{target}_{source}")) is not None:
+        if (mid := self._mid(f"{target}_{source}")) is not None:
             return 1 / mid
         return None
+
+    def _mid(self, pair: str) -> Decimal | None:
+        if (quote := self._quotes.get(pair)) is not None:
+            instrument, bid, ask = quote
+            return Decimal(bid + ask) * instrument.point / 2
+        return self._fixed.get(pair)

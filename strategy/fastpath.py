@@ -51,7 +51,7 @@ def advance(  # type: ignore[no-untyped-def]
         times, bids, asks: `[n]` int64, ns and points, valid quotes.
 
     Returns:
-        k, why: the first quote not taken in, and a Halt. At the same instant a bar closes first, then come the
+        k, why, when: the first quote not taken in, a Halt, and its time in ns. At the same instant a bar closes first, then come the
         quotes with that stamp, then the orders due.
     """
     bar = bars[0]
@@ -59,14 +59,14 @@ def advance(  # type: ignore[no-untyped-def]
     guard = guards[0]
     if is_full(bar):
         _end_bar(bar, kind, features, points_per_pip)
-        return i, BAR
+        return i, BAR, bar.end
     while i < j:
         time = times[i]
         if clock_ends(bar, time) and bar.end <= watch.due:
             _end_bar(bar, kind, features, points_per_pip)
-            return i, BAR
+            return i, BAR, bar.end
         if is_due(watch, time):
-            return i, DUE
+            return i, DUE, watch.due
         bid = bids[i]
         ask = asks[i]
         add_quote(bar, time, bid, ask)
@@ -74,15 +74,15 @@ def advance(  # type: ignore[no-untyped-def]
         if watch.side != 0:
             touched = level_touched(watch, bid, ask)
             if touched < 0:
-                return i, STOP
+                return i, STOP, time
             if touched > 0:
-                return i, TAKE
+                return i, TAKE, time
         if guard.side != 0:
             closing = bid if guard.side > 0 else -ask
             if closing <= guard.floor:
                 guard.side = 0
-                return i, LIMIT
+                return i, LIMIT, time
         if is_full(bar):
             _end_bar(bar, kind, features, points_per_pip)
-            return i, BAR
-    return i, DONE
+            return i, BAR, bar.end
+    return i, DONE, 0

@@ -16,11 +16,11 @@ from strategy.plugin import Strategy
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Why a lane stopped, and when. Stops sort as they are handled: bars, touched levels, orders due."""
+    """Why a lane stopped (a Halt), and when. Stops sort as they are handled: bars, touched levels, orders due."""
 
     time: int
     rank: int
-    halt: Halt
+    halt: int
 
 
 _RANK = {Halt.BAR: 0, Halt.STOP: 1, Halt.TAKE: 1, Halt.LIMIT: 1, Halt.DUE: 2}
@@ -47,6 +47,7 @@ class Lane:
         self.state = new_state(self._kind)
         self.row = np.zeros(features.size if features else 0)
         self.bar = new_bar(size)
+        self._points_per_pip = float(instrument.points_per_pip)
         self.guard = np.zeros(1, GUARD)
         self.in_flight: dict[str, Order] = {}
 
@@ -67,25 +68,20 @@ class Lane:
         Returns:
             The first quote not taken in, and why it stopped (None: all are taken in).
         """
-        i, why = advance(
+        i, why, when = advance(
             self.bar,
             self._kind,
             self.state,
             self.watch,
             self.guard,
-            float(self.instrument.points_per_pip),
+            self._points_per_pip,
             quotes.time,
             quotes.bid,
             quotes.ask,
             i,
             len(quotes),
         )
-        halt = Halt(why)
-        if halt is Halt.DONE:
-            return i, None
-        column = {Halt.BAR: (self.bar, "end"), Halt.DUE: (self.watch, "due")}
-        record, name = column.get(halt, (self.bar, "time"))
-        return i, Stop(int(record[name][0]), _RANK[halt], halt)
+        return i, Stop(when, _RANK[why], why) if why else None
 
     def on_bar(self, bar: Bar) -> None:
         """Let a plugin's feature set and the strategy take in a closed bar."""

@@ -116,6 +116,8 @@ class Risk:
             if self._tripped == "daily_loss":
                 self._tripped = ""
         self._open[instrument] = (profit, value)
+        if not (self.limits.max_daily_loss or self.limits.max_drawdown):
+            return
         equity = self.equity
         self._peak = max(self._peak, equity)
         if self.limits.max_daily_loss and self._day_start - equity >= self.limits.max_daily_loss:

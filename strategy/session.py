@@ -7,7 +7,6 @@ that a run does not depend on how its quotes were cut into batches.
 
 import heapq
 from collections.abc import Callable, Iterable, Sequence
-from decimal import Decimal
 from math import ceil
 from typing import Protocol
 
@@ -104,7 +103,8 @@ class Session:
         bar = closed_bar(lane.bar, lane.instrument.points_per_pip)
         lane.ledger.on_bar(bar.bid, bar.ask)
         self._mark(lane, bar.end, bar.bid, bar.ask)
-        self._sink.barred(lane.instrument, bar, lane.ledger.open_pips(bar.bid, bar.ask))
+        position = lane.ledger.position
+        self._sink.barred(lane.instrument, bar, position.excursion.pnl if position else 0.0)
         lane.on_bar(bar)
         if lane.state[BARS] < self._warmup_bars:
             return
@@ -205,7 +205,7 @@ class Session:
         if isinstance(end, Cancel):
             return
         instrument = lane.instrument
-        self._rates.update(instrument.name, mid_price(instrument, end.bid, end.ask))
+        self._rates.update(instrument, end.bid, end.ask)
         rate = self._rates.between(instrument.quote, self._account)
         trade = lane.ledger.on_fill(end, order, rate, self._account)
         if trade is not None:
@@ -215,16 +215,15 @@ class Session:
 
     def _mark(self, lane: Lane, time: int, bid: int, ask: int) -> None:
         """Mark the lane's position to market and set the level at which the account's loss limit is hit."""
-        instrument, ledger = lane.instrument, lane.ledger
-        self._rates.update(instrument.name, mid_price(instrument, bid, ask))
-        rate = self._rates.between(instrument.quote, self._account)
-        position = ledger.position
+        instrument, position = lane.instrument, lane.ledger.position
+        self._rates.update(instrument, bid, ask)
         lane.guard["side"] = 0
+        rate = self._rates.between(instrument.quote, self._account) if position else None
         if position is None or rate is None:
             self._risk.mark(instrument.name, time, 0.0, 0.0)
             return
         point_value = float(instrument.point * rate) * abs(position.units)
-        profit = ledger.open_pips(bid, ask) * instrument.points_per_pip * point_value
+        profit = lane.ledger.open_pips(bid, ask) * instrument.points_per_pip * point_value
         self._risk.mark(instrument.name, time, profit, ask * point_value)
         room = self._risk.loss_room(instrument.name) / point_value
         if room < FAR and side_of(lane.expected_units):
@@ -248,11 +247,6 @@ def legal_actions(side: int, allow_reverse: bool) -> tuple[bool, bool, bool, boo
     return (True, allow_reverse and side < 0, allow_reverse and side > 0, True)
 
 
-def mid_price(instrument: Instrument, bid: int, ask: int) -> Decimal:
-    """Mid of a quote as a price."""
-    return Decimal(bid + ask) * instrument.point / 2
-
-
 def fold(session: Session, feeds: Sequence[Iterable[Quotes]], pace: Callable[[int], None] | None = None) -> None:
     """Run the session over one feed of clean quotes for each lane, to the end.
 
@@ -262,7 +256,7 @@ def fold(session: Session, feeds: Sequence[Iterable[Quotes]], pace: Callable[[in
         pace: called with the time of every stop before it is handled.
     """
     cursors = [Cursor(lane, feed) for lane, feed in zip(session.lanes, feeds, strict=True)]
-    waiting: list[tuple[int, int, int, Halt]] = []
+    waiting: list[tuple[int, int, int, int]] = []
 
     def wait(index: int) -> None:
         if (stop := cursors[index].run()) is not None:
