@@ -21,8 +21,8 @@ def batch(market, figures, ema):
     moves = np.clip(want.change / want.sigma, -5, 5)
     padded = np.concatenate([np.zeros(15), moves])
     columns = [padded[lag : lag + len(moves)] for lag in range(16)]
+    level = (market.halves - market.halves[0]) / np.longdouble(2 * market.points_per_pip)
     for n in (10, 40, 160):
-        level = want.close - want.close[0]
         columns.append(np.clip(1.5 * (level - ema(level, n)) / (want.sigma * np.sqrt(np.longdouble(n))), -5, 5))
     columns.append(np.clip(np.log(want.sigma / want.spread), -5, 5))
     return np.stack(columns, axis=1)
