@@ -86,7 +86,7 @@ class Session:
                 self._mark(lane, stop.time, bid, ask)
                 self._flatten(lane, stop.time, Exit.RISK)
             case _:
-                reason = Exit.STOP if stop.halt is Halt.STOP else Exit.TAKE_PROFIT
+                reason = Exit.STOP if stop.halt == Halt.STOP else Exit.TAKE_PROFIT
                 self._book(lane, self._broker.trigger(name, reason.value, stop.time, bid, ask))
 
     def finish(self) -> None:
