@@ -109,6 +109,11 @@ class Meter:
         """Set the work done."""
         self._progress.update(self._task, completed=done)
 
+    def reach(self, share: float) -> None:
+        """Say how far along the work is (0 to 1) where its total isn't known: the total is extrapolated from it."""
+        done = self._progress.tasks[0].completed
+        self._progress.update(self._task, total=done / share if share > 0 else None)
+
 
 class _SpeedColumn(ProgressColumn):
     """Amount of work a second."""

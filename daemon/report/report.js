@@ -5,7 +5,7 @@
   const tip = document.getElementById("tip");
   const margin = { left: 52, right: 10, top: 8, bottom: 22 };
   const MARKERS_MOST = 1500, LINKS_MOST = 400;
-  const whole = span(data.equity.time);
+  const whole = span(data.actions.start.slice(0, 1).concat(data.equity.time));
   let view = whole;
 
   // --- small tools -------------------------------------------------------------------------------------------------
@@ -212,7 +212,7 @@
     if (!time.length) { empty("equity", "No decision, no curve."); empty("drawdown", "No decision, no curve."); return; }
     const [from, to] = visible(time);
     legend("equity", [["blue", "closed trades, pips"], ["grey", "marked to market"]]);
-    const chart = frame("equity", extent([closed, marked], from, to, 0), {});
+    const chart = frame("equity", extent([closed, marked], from, to, view === whole ? 0 : undefined), {});
     element(chart.plot, "path", { class: "thin s-text", opacity: 0.55, d: path(chart, time, marked, from, to, false) });
     element(chart.plot, "path", { class: "line s-blue", d: path(chart, time, closed, from, to, true) });
     const depths = frame("drawdown", extent([fall], from, to, 0), { ceiling: 0 });

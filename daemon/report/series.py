@@ -9,9 +9,9 @@ from broker.types import HOUR
 from daemon.report.buckets import Buckets
 from daemon.report.recording import Recording, TradeRow
 
-EQUITY_POINTS = 1600
-PRICE_POINTS = 3000
-ACTION_POINTS = 120
+EQUITY_POINTS = 4000
+PRICE_POINTS = 16_000  # of all instruments together
+ACTION_POINTS = 240
 TRADE_ROWS = 10_000
 HISTOGRAM_BINS = 40
 HISTOGRAM_TAIL = 0.01
@@ -29,6 +29,7 @@ class EquityPoint:
     fall: float
 
     def then(self, later: "EquityPoint") -> "EquityPoint":
+        """The two spans as one: the later levels, the deeper fall."""
         return EquityPoint(later.time, later.closed, later.marked, max(self.fall, later.fall))
 
 
@@ -42,6 +43,7 @@ class PricePoint:
     close: float
 
     def then(self, later: "PricePoint") -> "PricePoint":
+        """The two spans as one: the earlier start, the later close, the wider range."""
         return PricePoint(self.time, min(self.low, later.low), max(self.high, later.high), later.close)
 
 
@@ -60,6 +62,7 @@ class ActionPoint:
     support: float
 
     def then(self, later: "ActionPoint") -> "ActionPoint":
+        """The two spans as one: counts and sums added, the wider range."""
         hold, buy, sell, close = (mine + other for mine, other in zip(self.counts, later.counts, strict=True))
         return ActionPoint(
             start=self.start,
@@ -131,7 +134,8 @@ def drawn_series(recording: Recording) -> dict[str, Any]:
     """Everything the page's script draws, as one JSON document; times in ms."""
     pips = {row["instrument"]: float(row["pip"]) for row in recording.summary["by_instrument"]}
     equity = EquityCurve(recording.trades, pips)
-    prices = {name: Buckets[PricePoint](PRICE_POINTS, PricePoint.then) for name in pips}
+    share = max(2, PRICE_POINTS // max(len(pips), 1) // 2 * 2)
+    prices = {name: Buckets[PricePoint](share, PricePoint.then) for name in pips}
     actions = Buckets[ActionPoint](ACTION_POINTS, ActionPoint.then)
     for decision in recording.decisions():
         name, time = decision["instrument"], decision["ns"]

@@ -75,3 +75,13 @@ def test_progress_shows_speed_on_a_terminal(
         meter.advance(40)
         meter.advance(60)
     assert "ticks/s" in capsys.readouterr().err
+
+
+def test_an_unknown_total_is_extrapolated(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Half of the bytes gave 500 ticks: the bar stands at 50 %."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    with Ui(json=False).progress("reading", None, "ticks") as meter:
+        meter.advance(500)
+        meter.reach(0.5)
+    assert "50%" in capsys.readouterr().err
