@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as done:  # argparse, after --help and --version
         return int(done.code or DONE)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter's last flush complains
+        _give_up_stdout()
         return FAILED
     except KeyboardInterrupt:
         return _say("interrupted", INTERRUPTED)
@@ -55,6 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except TraderError as error:
         return _say(f"error: {error}", FAILED)
     except OSError as error:
+        _give_up_stdout()
         return _say(f"error: {_disk_or_system(error)}", FAILED)
     except Exception:  # noqa: BLE001 - the outermost frame: whatever arrives here is a bug, and says so
         traceback.print_exc()
@@ -114,6 +115,14 @@ def _disk_or_system(error: OSError) -> str:
     where = f"{error.filename}: " if error.filename else ""
     what = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror or str(error)
     return f"{where}{what}"
+
+
+def _give_up_stdout() -> None:
+    """Where stdout can't be written, point it to nowhere: else the interpreter complains once more at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(line: str, code: int) -> int:
