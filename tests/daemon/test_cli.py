@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ Work = Callable[[argparse.Namespace, Ui], dict[str, Any] | None]
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run in an empty folder, where no config.toml is found, and without the user's variables."""
     monkeypatch.chdir(tmp_path)
-    for name in list(cli.os.environ):
+    for name in list(os.environ):
         if name.startswith("MICRO_TRADER__") or name == "STATE_DIRECTORY":
             monkeypatch.delenv(name)
 
@@ -118,7 +119,8 @@ def test_wrong_usage_is_one_line(argv: list[str], hint: str, capsys: pytest.Capt
 def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
     """--help lists every command, --version has the one version, and no command at all is wrong usage."""
     assert cli.main(["--help"]) == 0
-    assert all(f"  {name}" in capsys.readouterr().out or name for name in cli.COMMANDS)
+    out = capsys.readouterr().out
+    assert [name for name in cli.COMMANDS if f"\n  {name} " not in out] == []
     assert cli.main(["--version"]) == 0
     assert capsys.readouterr().out == f"micro-trader {__version__}\n"
     assert cli.main([]) == 2
@@ -126,7 +128,7 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_json_is_one_document_alone(command: Callable[[Work], None], capsys: pytest.CaptureFixture[str]) -> None:
-    """With --json stdout is the result and nothing else; notes go to stderr."""
+    """With --json stdout is the result alone; notes go to stderr."""
 
     def work(_args: argparse.Namespace, ui: Ui) -> dict[str, Any]:
         ui.note("by the way")
@@ -149,7 +151,7 @@ def test_json_has_no_nan(command: Callable[[Work], None], capsys: pytest.Capture
 def test_options_of_every_command_reach_the_config(
     command: Callable[[Work], None], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """--config, --state and a command's own flags make the effective config; without --config, ./config.toml is read."""
+    """--config (else ./config.toml), --state and a command's own flags make the effective config."""
 
     def work(args: argparse.Namespace, _ui: Ui) -> dict[str, Any]:
         config = config_of(args, {"bar": ("--bar", None), "seed": ("--seed", 9)})
@@ -188,9 +190,7 @@ def test_config_commands(capsys: pytest.CaptureFixture[str], monkeypatch: pytest
     assert cli.main(["config", "check", "--config", "config.toml"]) == 0
 
 
-def test_the_environment_cannot_be_misspelt(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_misspelt_variable(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable that names no key is wrong input, for every command that reads the config."""
     monkeypatch.setenv("MICRO_TRADER__RISK__UNIT", "7")
     assert cli.main(["config", "check"]) == 2

@@ -233,7 +233,9 @@ def test_a_config_does_not_change() -> None:
         Config().risk.units = 5  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("text", ["", "m", "0m", "01m", "1d", "1M", "1.5m", "-1m", "1m ", "169h", "1000001t", "١m"])
+@pytest.mark.parametrize(
+    "text", ["", "m", "0m", "01m", "1d", "1M", "1.5m", "-1m", "1m ", "169h", "1000001t", "\u0661m"]
+)
 def test_no_other_bar_lengths(text: str) -> None:
     """A bar is `[1-9][0-9]*` with s, m, h or t, and no longer than a week or a million quotes."""
     with pytest.raises(ValueError, match="bar"):
