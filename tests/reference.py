@@ -77,7 +77,7 @@ def trades_of(m: Market, decisions, length: int, latency: int, stop_sigma: float
     pending = list(decisions)
 
     def stopped_before(limit: float):
-        side, open_time, open_i, distance = held
+        side, _open_time, open_i, distance = held
         if not distance:
             return None
         level = m.opening(side, open_i) - side * distance

@@ -23,6 +23,7 @@ from tests.reference import Market, trades_of
 EUR_USD = Instrument("EUR_USD", -4, 5, Decimal("0.02"))
 USD_JPY = Instrument("USD_JPY", -2, 3, Decimal("0.04"))
 BAR = 5 * SECOND
+FIVE_SECONDS = BarSize(True, BAR)
 
 
 class Scripted:
@@ -67,7 +68,20 @@ class Notes:
     def log(self) -> list[tuple]:
         """All that a decision was made from and led to, comparable."""
         return [
-            (s.seq, s.time, s.instrument.name, s.bar, s.position, s.legal, s.open_pips, s.bars_held, c.action, t, v, row)
+            (
+                s.seq,
+                s.time,
+                s.instrument.name,
+                s.bar,
+                s.position,
+                s.legal,
+                s.open_pips,
+                s.bars_held,
+                c.action,
+                t,
+                v,
+                row,
+            )
             for s, c, t, v, row in self.decisions
         ]
 
@@ -100,7 +114,7 @@ def run(
     seed: int = 1,
     limits: Limits | None = None,
     latency: int = SECOND // 10,
-    size: BarSize = BarSize(True, BAR),
+    size: BarSize = FIVE_SECONDS,
     warmup: int = 20,
     strategy=Scripted,
     slippage: float = 0.0,
