@@ -15,10 +15,11 @@ from strategy.features.market import (
     UP,
     outcome_label,
 )
-from strategy.features.sets import FeaturePlugin, FeatureSet, get, names
+from strategy.features.sets import BUILT_IN, FeaturePlugin, FeatureSet, get, names
 
 __all__ = [
     "BARS",
+    "BUILT_IN",
     "CHANGE",
     "CLOSE",
     "DOWN",
