@@ -113,12 +113,6 @@ def plain_figures(walk: Walk) -> Figures:
     )
 
 
-def assert_close(got: Float64s, want: Exact | Float64s) -> None:
-    """Within 1e-9, relative where the figure is large."""
-    error = np.abs(got - want) / np.maximum(1.0, np.abs(want))
-    assert error.max() <= 1e-9, f"off by {error.max()} at {np.unravel_index(error.argmax(), error.shape)}"
-
-
 @pytest.fixture(scope="session")
 def walk() -> Callable[[str, str, int, int], Walk]:
     """Makes a market's bars."""
@@ -145,5 +139,10 @@ def ema() -> Callable[[Exact, int], Exact]:
 
 @pytest.fixture(scope="session")
 def agree() -> Callable[[Float64s, Exact | Float64s], None]:
-    """Holds two arrays together within 1e-9."""
-    return assert_close
+    """Holds two arrays together within 1e-9, relative where a figure is large."""
+
+    def hold(got: Float64s, want: Exact | Float64s) -> None:
+        error = np.abs(got - want) / np.maximum(1.0, np.abs(want))
+        assert error.max() <= 1e-9, f"off by {error.max()} at {np.unravel_index(error.argmax(), error.shape)}"
+
+    return hold
