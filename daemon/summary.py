@@ -157,6 +157,7 @@ class Counts:
 
 def summarise(trades: Sequence[Trade], counts: Counts, run: Run) -> dict[str, Any]:
     """The document of summary.json and of `--json`. Figures over zero trades are 0."""
+    trades = sorted(trades, key=lambda trade: trade.close_time)  # one instrument's last may come late
     figures = trade_figures([trade.pips for trade in trades])
     return {
         "mode": run.mode,

@@ -106,7 +106,7 @@ def _tiles(summary: Mapping[str, Any]) -> Iterator[str]:
     yield _tile(
         "Decisions",
         f"{summary.get('decisions', 0):,}",
-        f"p50 {latency.get('p50', 0):.3g} ms, p99 {latency.get('p99', 0):.3g} ms",
+        f"p50 {_duration(latency.get('p50', 0.0))}, p99 {_duration(latency.get('p99', 0.0))}",
     )
     speed = f"in {summary.get('seconds', 0.0):,.1f} s, {summary.get('ticks_per_s', 0.0):,.0f} ticks/s"
     yield _tile("Ticks", f"{summary.get('ticks', 0):,}", speed)
@@ -153,7 +153,7 @@ def _counts(summary: Mapping[str, Any]) -> Sequence[Row]:
     names = ("ticks", "dropped", "skipped_lines", "bars", "decisions", "orders", "trades")
     counts = [(name.replace("_", " ").capitalize(), f"{summary[name]:,}") for name in names if name in summary]
     score = summary.get("quality_score")
-    return counts if score is None else [*counts, ("Quality score", f"{score:,.3f}")]
+    return counts if score is None else [*counts, ("Quality score", _signed(score, 3))]
 
 
 def _trades_note(trades: int) -> str:
@@ -175,6 +175,10 @@ def _table(header: Row, rows: Sequence[Row]) -> str:
 def _signed(value: float, decimals: int) -> str:
     text = f"{value:+,.{decimals}f}"
     return text.replace("-", "\u2212") if float(text.replace(",", "")) else text[1:]
+
+
+def _duration(milliseconds: float) -> str:
+    return f"{milliseconds:.3g} ms" if milliseconds >= 0.1 else f"{1000 * milliseconds:.3g} us"
 
 
 def _minute(time: object) -> str | None:

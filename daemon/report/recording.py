@@ -39,7 +39,7 @@ class Recording:
     """What a run's folder holds, the decisions apart.
 
     Attributes:
-        trades: in file order, which is that of their close.
+        trades: in order of their close.
         config, environment: texts as they lie there, "" where missing.
     """
 
@@ -80,7 +80,7 @@ def read_recording(folder: Path, summary: Mapping[str, Any] | None = None) -> Re
     return Recording(
         folder=folder,
         summary=summary,
-        trades=tuple(_read_trades(folder / TRADES)),
+        trades=tuple(sorted(_read_trades(folder / TRADES), key=lambda trade: trade.close_time)),
         config=_text_of(folder / CONFIG),
         environment=_text_of(folder / ENVIRONMENT),
     )

@@ -107,14 +107,22 @@
     host.replaceChildren(text);
   }
 
-  function path(chart, times, values, from, to, stepped) {
+  function path(chart, times, values, from, to, stepped, widest = Infinity) {
     const parts = [];
+    let before = null;
     for (let index = from; index < to; index++) {
       if (values[index] === null) continue;
       const x = chart.x(times[index]).toFixed(1), y = chart.y(values[index]).toFixed(1);
-      parts.push(parts.length === 0 ? `M${x} ${y}` : stepped ? `H${x}V${y}` : `L${x} ${y}`);
+      parts.push(before === null || times[index] - before > widest ? `M${x} ${y}` : stepped ? `H${x}V${y}` : `L${x} ${y}`);
+      before = times[index];
     }
     return parts.join("");
+  }
+
+  // Longer than this between two points, the market was closed: no line pretends that it was not.
+  function quiet(times) {
+    const gaps = times.slice(1).map((time, index) => time - times[index]).sort((a, b) => a - b);
+    return gaps.length ? Math.max(HOUR, 20 * gaps[gaps.length >> 1]) : HOUR;
   }
 
   function band(chart, times, lows, highs, from, to) {
@@ -235,7 +243,7 @@
     const precision = data.instruments.find((one) => one.name === name).precision;
     const chart = frame("price", extent([low, high], from, to), {});
     element(chart.plot, "path", { class: "band f-text", d: band(chart, time, low, high, from, to) });
-    element(chart.plot, "path", { class: "thin s-text", d: path(chart, time, close, from, to, false) });
+    element(chart.plot, "path", { class: "thin s-text", d: path(chart, time, close, from, to, false, quiet(time)) });
     const inView = trades.open.map((_, index) => index).filter((index) => trades.instrument[index] === name && trades.close[index] >= view[0] && trades.open[index] <= view[1]);
     const shown = inView.length > MARKERS_MOST ? [] : inView, size = shown.length > LINKS_MOST ? 2 : shown.length > 100 ? 3.5 : 5;
     const shapes = { links: { good: [], bad: [] }, up: [], down: [], exits: { good: [], bad: [] } };

@@ -3,13 +3,14 @@
 import json
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.types import Fill, Trade
+from broker.types import MINUTE, Fill, Trade
 from daemon.runfolder import RunFolder
 from daemon.summary import Costs, Drawdown, Latency, Run, caveats, max_drawdown, pnl_by_currency, trade_figures
 from tests.daemon.made_run import EUR_USD, START, summary_of, trade
@@ -79,6 +80,13 @@ def test_the_summary_has_every_promised_key(tmp_path_factory: pytest.TempPathFac
         assert set(summary["decision_ms"]) == {"p50", "p99", "max"}
         assert json.loads(json.dumps(summary, allow_nan=False)) == summary
         assert summary["ticks_per_s"] == summary["ticks"] / summary["seconds"]
+
+
+def test_the_curve_follows_the_clock(tmp_path: Path) -> None:
+    """Of two instruments the one whose quotes end first may be booked last: the drawdown goes by the times of closing."""
+    won, lost, late = trade(5.0, START), trade(-3.0, START + 9 * MINUTE), trade(-4.0, START + MINUTE)
+    with RunFolder.create(tmp_path) as folder:
+        assert summary_of(folder, (lost, won, late), 10)["max_drawdown_pips"] == 7.0
 
 
 @given(st.lists(st.tuples(st.sampled_from(["USD", "JPY"]), st.decimals(-1000, 1000, places=5)), max_size=20))
