@@ -83,7 +83,7 @@ def test_the_summary_has_every_promised_key(tmp_path_factory: pytest.TempPathFac
 
 
 def test_the_curve_follows_the_clock(tmp_path: Path) -> None:
-    """Of two instruments the one whose quotes end first may be booked last: the drawdown goes by the times of closing."""
+    """Of two instruments the one whose quotes end first may be booked last: the drawdown goes by time."""
     won, lost, late = trade(5.0, START), trade(-3.0, START + 9 * MINUTE), trade(-4.0, START + MINUTE)
     with RunFolder.create(tmp_path) as folder:
         assert summary_of(folder, (lost, won, late), 10)["max_drawdown_pips"] == 7.0
