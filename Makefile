@@ -24,7 +24,7 @@ help:  ## list the targets
 
 setup: $(READY)  ## create .venv and install everything, once
 
-$(READY): pyproject.toml constraints.txt
+$(READY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
 		echo "$(PYTHON) is older than Python 3.11; name a newer one: make PYTHON=python3.12 ..." >&2; exit 1; }
 	$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || {
