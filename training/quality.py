@@ -59,7 +59,7 @@ def score(
     return max(total, 0.05)
 
 
-compiled_score: Callable[..., float] = njit(score, cache=True, nogil=True, error_model="numpy")
+compiled_score: Callable[..., float] = njit(cache=True, nogil=True, error_model="numpy")(score)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -1,0 +1,262 @@
+"""Turns what a session did into experience: one piece of code for replay, paper, live and self-play.
+
+A trade's steps are the decisions from the one that opened it to the one that closed it, or to the last before a held
+stop, a limit or the end closed it. A reversing decision opens the next trade. All of them get the trade's final
+reward (rules: AMDDP1, equal partners). Decisions made while flat are segments of their own.
+
+A segment is handed on at the next bar of its instrument: only then are its last outcome and its session's end known.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+
+import numpy as np
+
+from broker.errors import BadInput
+from broker.rfc3339 import rfc3339
+from broker.types import Action, Bar, Cancel, Fill, Float64s, Instrument, Order, Trade
+from strategy.features.market import OUTCOME_BARS, deviation
+from strategy.plugin import Choice, Observation
+from training.experience import Records, Segment, step_dtype
+from training.quality import SessionExpectancy
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A decision on its way into a segment."""
+
+    seen: Observation
+    choice: Choice
+    model: str
+    target: int
+    changes: bool
+    deviation: float
+    change: float = np.nan
+    done: bool = False
+
+    @property
+    def opens(self) -> bool:
+        return self.changes and self.target != 0
+
+    @property
+    def flat(self) -> bool:
+        return not (self.changes or self.seen.position or self.seen.expected)
+
+
+@dataclass(slots=True)
+class _Ready:
+    """A segment without its last outcome."""
+
+    steps: list[_Draft]
+    trade: Trade | None
+    session: str
+    expectancy: float
+
+
+@dataclass(slots=True)
+class _Track:
+    """One instrument."""
+
+    pending: list[_Draft] = field(default_factory=list)
+    ready: list[_Ready] = field(default_factory=list)
+    closes: deque[float] = field(default_factory=lambda: deque(maxlen=OUTCOME_BARS + 1))
+    units: int = 0
+    entries: deque[int] = field(default_factory=deque)
+    parts: list[Trade] = field(default_factory=list)
+    last: _Draft | None = None
+    day: str = ""
+
+
+class Recorder:
+    """A sink of the trading session that makes segments; it fits strategy.session.Sink.
+
+    Args:
+        run: names the run; no two runs that share a store may have the same.
+        feature_set: of the observations; None where the strategy has none.
+        keep: takes each segment, such as ExperienceWriter.append.
+        idle_penalty: pips taken from the reward of a flat step.
+        flat_steps: longest flat segment.
+        episode: names the one session of a self-play run; None: a session is a UTC day.
+
+    Raises:
+        BadInput: the penalty is negative, or a flat segment would have no step.
+    """
+
+    def __init__(
+        self,
+        run: str,
+        feature_set: str | None,
+        keep: Callable[[Segment], object],
+        *,
+        idle_penalty: float = 0.0,
+        flat_steps: int = 64,
+        episode: str | None = None,
+    ) -> None:
+        if idle_penalty < 0.0 or flat_steps < 1:
+            raise BadInput("a negative idle penalty, or flat segments of no step", where="training.idle_penalty")
+        self._run, self._feature_set, self._keep = run, feature_set or "", keep
+        self._idle_reward, self._flat_steps, self._episode = 0.0 - idle_penalty, flat_steps, episode
+        self._tracks: dict[str, _Track] = {}
+        self._session = episode or ""
+        self._expectancy = SessionExpectancy()
+        self._booked: Fill | None = None
+
+    @property
+    def unfinished(self) -> int:
+        """Decisions that belong to no segment yet."""
+        return sum(len(track.pending) for track in self._tracks.values())
+
+    def barred(self, instrument: Instrument, bar: Bar, open_pips: float) -> None:
+        """A bar closed: the outcome of the decision before it is known, and so is whether its day is over."""
+        track = self._tracks.setdefault(instrument.name, _Track())
+        day = rfc3339(bar.end)[:10]
+        if track.last is not None:
+            track.last.change = (bar.close - track.closes[-1]) / instrument.points_per_pip
+            if self._episode is None and day != track.day:
+                track.last.done = True
+                if all(draft.flat for draft in track.pending):
+                    self._file_flat(track, len(track.pending))
+            track.last = None
+        track.closes.append(bar.close)
+        track.day = day
+        self._hand_on(track)
+
+    def decided(self, observation: Observation, choice: Choice, target: int, veto: str | None, model: str) -> None:
+        """A decision; one that is vetoed takes effect as HOLD."""
+        track = self._tracks.setdefault(observation.instrument.name, _Track())
+        if observation.position == observation.expected == 0 and len(track.pending) >= self._flat_steps:
+            self._file_flat(track, len(track.pending))
+            self._hand_on(track)
+        changes = veto is None and target != observation.expected
+        draft = _Draft(observation, choice, model, target, changes, _deviation(track.closes, observation.instrument))
+        track.pending.append(draft)
+        track.last = draft
+
+    def ordered(self, order: Order, end: Fill | Cancel) -> None:
+        """An order's end: a fill that opens names the decision that it came from; without a fill nothing changed."""
+        track = self._tracks.setdefault(order.instrument, _Track())
+        if isinstance(end, Cancel):
+            for draft in track.pending:
+                if draft.seen.time == order.time:
+                    draft.changes = False
+            return
+        self._booked = end
+        track.units += end.units
+        if order.opens:
+            track.entries.append(order.time)
+
+    def traded(self, trade: Trade, fill: Fill) -> None:
+        """A completed trade, or a part of one: parts become one trade once the position is closed."""
+        track = self._tracks.setdefault(trade.instrument, _Track())
+        if fill is not self._booked:
+            track.units += fill.units
+        track.parts.append(trade)
+        if track.units * trade.side > 0:
+            return
+        whole = _whole(track.parts)
+        track.parts.clear()
+        if not (track.entries and track.entries[0] <= trade.open_time):
+            track.pending = [draft for draft in track.pending if not draft.seen.position]
+            return  # nobody here opened it: no experience of ours
+        start = _index(track.pending, track.entries.popleft())
+        later = (i for i in range(start + 1, len(track.pending)) if track.pending[i].opens)
+        end = next(later, len(track.pending))
+        self._file_flat(track, start)
+        steps, track.pending = track.pending[: end - start], track.pending[end - start :]
+        self._enter_session(trade.close_time)
+        expectancy = self._expectancy.completed(whole.pips)
+        if steps:
+            track.ready.append(_Ready(steps, whole, self._session, expectancy))
+
+    def finish(self) -> None:
+        """The run or episode is over: hand on all that is complete; decisions of a position still open stay behind."""
+        for track in self._tracks.values():
+            if track.last is not None:
+                track.last.done = True
+            flat = _index(track.pending, track.entries[0]) if track.entries else len(track.pending)
+            self._file_flat(track, flat)
+            self._hand_on(track)
+
+    def _file_flat(self, track: _Track, count: int) -> None:
+        """The first `count` pending decisions were made flat: segments of their own."""
+        for first in range(0, count, self._flat_steps):
+            steps = track.pending[first : min(first + self._flat_steps, count)]
+            self._enter_session(steps[-1].seen.time)
+            track.ready.append(_Ready(steps, None, self._session, self._expectancy.mean))
+        track.pending = track.pending[count:]
+
+    def _enter_session(self, time: int) -> None:
+        session = self._episode or rfc3339(time)[:10]
+        if session > self._session:
+            self._session, self._expectancy = session, SessionExpectancy()
+
+    def _hand_on(self, track: _Track) -> None:
+        while track.ready:
+            self._keep(self._segment(track.ready.pop(0)))
+
+    def _segment(self, ready: _Ready) -> Segment:
+        trade = ready.trade
+        return Segment(
+            run=self._run,
+            instrument=ready.steps[0].seen.instrument.name,
+            feature_set=self._feature_set,
+            steps=_records(ready.steps),
+            models=tuple(draft.model for draft in ready.steps),
+            pips=trade.pips if trade else 0.0,
+            reward=trade.reward if trade else self._idle_reward,
+            session=ready.session,
+            session_expectancy=ready.expectancy,
+            trade=trade,
+        )
+
+
+def _index(drafts: Sequence[_Draft], time: int) -> int:
+    """Place of the decision made at a time; the end where it is not there."""
+    return next((i for i, draft in enumerate(drafts) if draft.seen.time == time), len(drafts))
+
+
+def _whole(parts: Sequence[Trade]) -> Trade:
+    """One trade of its partial exits: units and money added, pips and reward weighted by units, ended as the last."""
+    units = sum(part.units for part in parts)
+    if len(parts) == 1:
+        return parts[0]
+    return replace(
+        parts[-1],
+        units=units,
+        pips=sum(part.pips * part.units for part in parts) / units,
+        reward=sum(part.reward * part.units for part in parts) / units,
+        pnl=sum((part.pnl for part in parts), Decimal(0)),
+    )
+
+
+def _deviation(closes: Sequence[float], instrument: Instrument) -> float:
+    """s of the market outcome, pips; NaN before enough changes are known."""
+    if len(closes) <= OUTCOME_BARS:
+        return np.nan
+    changes: Float64s = np.diff(np.array(closes))
+    return float(deviation(changes)) / instrument.points_per_pip
+
+
+def _records(drafts: Sequence[_Draft]) -> Records:
+    features = [draft.seen.features for draft in drafts]
+    width = len(features[0]) if features[0] is not None else 0
+    steps = np.zeros(len(drafts), step_dtype(width))
+    for step, draft, row in zip(steps, drafts, features, strict=True):
+        seen, choice = draft.seen, draft.choice
+        for name in ("seq", "time", "bid", "ask", "sigma", "spread", "open_pips", "bars_held", "position"):
+            step[name] = getattr(seen, name)
+        step["change"], step["deviation"], step["done"] = draft.change, draft.deviation, draft.done
+        step["chosen"], step["position_change"] = choice.action, draft.changes
+        step["action"] = choice.action if draft.changes else Action.HOLD
+        step["legal"] = sum(1 << action for action, legal in enumerate(seen.legal) if legal)
+        step["value"] = np.nan if choice.value is None else choice.value
+        step["searched"] = choice.policy is not None
+        step["policy"] = choice.policy or 0.0
+        step["visits"] = choice.visits or 0.0
+        step["q"] = np.nan if choice.q is None else [np.nan if q is None else q for q in choice.q]
+        step["outcome"] = np.nan if choice.outcome is None else choice.outcome
+        if row is not None:
+            step["features"] = row
+    return steps
