@@ -16,8 +16,9 @@ DEMO_TICKS := var/demo/EUR_USD-regime-$(BARS)-$(SEED).ticks.csv.gz
 TICKS ?= $(DEMO_TICKS)
 FLAGS ?=
 TESTS ?=
+BENCH ?= features
 
-.PHONY: help setup demo test check format docs clean
+.PHONY: help setup demo test check bench format docs clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z]+):.*##(.*)/\1\t\2/p' Makefile | expand -t 10
@@ -53,6 +54,9 @@ check: $(READY)  ## lint, types, and the order of the four floors
 	@$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache | tail -n 5
+
+bench: $(READY)  ## measure: BENCH=features, or another module of benchmarks/
+	@$(BIN)/python -m benchmarks.$(BENCH) $(FLAGS)
 
 format: $(READY)  ## lay out the code
 	@$(BIN)/ruff format broker strategy training daemon tests

@@ -13,6 +13,7 @@ from typing import Any, NoReturn, TypeAlias
 from broker.errors import BadInput
 from daemon.config import Config, load
 from daemon.console import Ui
+from daemon.log import start_log
 
 Handler: TypeAlias = Callable[[argparse.Namespace, Ui], dict[str, Any] | None]
 Subparsers: TypeAlias = "argparse._SubParsersAction[Parser]"
@@ -57,7 +58,7 @@ def add_command(subparsers: Subparsers, name: str, summary: str, example: str) -
 
 
 def config_of(args: argparse.Namespace, flags: Mapping[str, tuple[str, Any]] | None = None) -> Config:
-    """The effective config of a command: defaults, then the file, the environment, and the command line.
+    """The effective config of a command, and the log as it says: defaults, file, environment, command line.
 
     Args:
         flags: config key to (flag, value), like `{"model.version": ("--model", args.model)}`; a None is no override.
@@ -71,4 +72,6 @@ def config_of(args: argparse.Namespace, flags: Mapping[str, tuple[str, Any]] | N
         for key, pair in {"state.dir": ("--state", args.state), **(flags or {})}.items()
         if pair[1] is not None
     }
-    return load(path, args.environ, given)
+    config = load(path, args.environ, given)
+    start_log(config.log)
+    return config
