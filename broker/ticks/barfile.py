@@ -10,7 +10,9 @@ from broker.types import Int64s, Quotes
 
 CLOSE_BEFORE_END = 1_000_000  # ns: the close is quoted 1 ms before the bar's end
 SHORTEST_BAR = 4 * CLOSE_BEFORE_END
-_ORDERS = np.array([[0, 2, 1, 3], [0, 1, 2, 3]])  # open, low, high, close; and with the high first: indices of o, h, l, c
+_ORDERS = np.array(
+    [[0, 2, 1, 3], [0, 1, 2, 3]]
+)  # open, low, high, close; and with the high first: indices of o, h, l, c
 
 
 def smallest_step(source: Source, batch: int) -> int:

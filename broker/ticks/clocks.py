@@ -93,7 +93,7 @@ def _offset(text: str) -> int:
 @njit(cache=True, nogil=True, error_model="numpy", inline="never")
 def _number(buffer, at, count):  # type: ignore[no-untyped-def]
     """Value of exactly `count` ASCII digits, or a negative number."""
-    value = 0
+    value = np.int64(0)
     for i in range(at, at + count):
         digit = np.int64(buffer[i]) - 48
         if digit < 0 or digit > 9:
@@ -123,42 +123,58 @@ def days_of(year: int, month: int, day: int) -> int:
 def scan_time(buffer, at, end, kind, base, limit):  # type: ignore[no-untyped-def]
     """Read the time at `at` of a line: `(ns, where its field ends)`, or a negative end where the shape is unusual.
 
-    Takes a part of what `parse_time` takes, with the same result; `base` (ns) is added. MILLIS have to be below `limit`.
+    Takes a part of what `parse_time` takes, with the same result; `base` (ns) is added. MILLIS are to be below `limit`.
     """
-    if kind == 4:
-        value, i = 0, at
+    if kind == MILLIS:
+        value, i = np.int64(0), at
         while i < end and 48 <= buffer[i] <= 57 and i - at < 14:
             value = value * 10 + np.int64(buffer[i]) - 48
             i += 1
-        if i == at or value >= limit or (i < end and buffer[i] != 44):
-            return 0, -1
-        return base + value * 1_000_000, i
-    if at + 24 > end or kind == 6:
-        return 0, -1
-    if kind == 0:
+        if i == at or value >= limit or i >= end or buffer[i] != 44:
+            return np.int64(0), -1
+        return base + value * MILLISECOND, i
+    if at + 24 > end or kind == LOCAL:
+        return np.int64(0), -1
+    days, i = _scan_date(buffer, at, kind)
+    if i < 0:
+        return np.int64(0), -1
+    elapsed, i = _scan_clock(buffer, i, end, kind)
+    if i < 0 or i >= end or buffer[i] != 44:
+        return np.int64(0), -1
+    return base + days * DAY + elapsed, i
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _scan_date(buffer, at, kind):  # type: ignore[no-untyped-def]
+    """Days since the epoch, and where the time of day begins; negative where it is no date."""
+    if kind == RFC3339:
         year, month, day, i = _number(buffer, at, 4), _number(buffer, at + 5, 2), _number(buffer, at + 8, 2), at + 11
-        if buffer[at + 4] != 45 or buffer[at + 7] != 45 or buffer[at + 10] != 84:
-            return 0, -1
-    elif kind == 3:
+        shaped = buffer[at + 4] == 45 and buffer[at + 7] == 45 and buffer[at + 10] == 84
+    elif kind == DOTTED:
         day, month, year, i = _number(buffer, at, 2), _number(buffer, at + 3, 2), _number(buffer, at + 6, 4), at + 11
-        if buffer[at + 2] != 46 or buffer[at + 5] != 46 or buffer[at + 10] != 32:
-            return 0, -1
+        shaped = buffer[at + 2] == 46 and buffer[at + 5] == 46 and buffer[at + 10] == 32
     else:
         year, month, day, i = _number(buffer, at, 4), _number(buffer, at + 4, 2), _number(buffer, at + 6, 2), at + 9
-        if buffer[at + 8] != 32:
-            return 0, -1
-    second, fraction = 0, 0
-    if kind == 2:
+        shaped = buffer[at + 8] == 32
+    days = days_of(year, month, day)
+    return days, (i if shaped and days > -(1 << 50) else -1)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _scan_clock(buffer, i, end, kind):  # type: ignore[no-untyped-def]
+    """Nanoseconds since midnight, and where the time ends; negative where it is none."""
+    second, fraction = np.int64(0), np.int64(0)
+    if kind == DENSE:
         hour, minute, second = _number(buffer, i, 2), _number(buffer, i + 2, 2), _number(buffer, i + 4, 2)
-        fraction, i = _number(buffer, i + 6, 3) * 1_000_000, i + 9
-    elif kind == 5:
+        fraction, i = _number(buffer, i + 6, 3) * MILLISECOND, i + 9
+    elif kind == MINUTES:
         hour, minute, i = _number(buffer, i, 2), _number(buffer, i + 3, 2), i + 5
         if buffer[i - 3] != 58:
-            return 0, -1
+            return np.int64(0), -1
     else:
         hour, minute, second, i = _number(buffer, i, 2), _number(buffer, i + 3, 2), _number(buffer, i + 6, 2), i + 8
         if buffer[i - 3] != 58 or buffer[i - 6] != 58:
-            return 0, -1
+            return np.int64(0), -1
         if buffer[i] == 46:
             start = i + 1
             i = start
@@ -166,19 +182,16 @@ def scan_time(buffer, at, end, kind, base, limit):  # type: ignore[no-untyped-de
                 fraction = fraction * 10 + np.int64(buffer[i]) - 48
                 i += 1
             if i == start:
-                return 0, -1
+                return np.int64(0), -1
             for _ in range(start + 9 - i):
                 fraction *= 10
-    if kind == 0:
+    if kind == RFC3339:
         if i >= end or buffer[i] != 90:
-            return 0, -1
+            return np.int64(0), -1
         i += 1
-    days = days_of(year, month, day)
-    if days < -(1 << 50) or hour < 0 or hour > 23 or minute < 0 or minute > 59 or second < 0 or second > 59:
-        return 0, -1
-    if fraction < 0 or i >= end or buffer[i] != 44:
-        return 0, -1
-    return base + ((days * 24 + hour) * 60 + minute) * 60_000_000_000 + second * 1_000_000_000 + fraction, i
+    if hour < 0 or hour > 23 or minute < 0 or minute > 59 or second < 0 or second > 59 or fraction < 0:
+        return np.int64(0), -1
+    return ((hour * 60 + minute) * 60 + second) * SECOND + fraction, i
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,5 +260,3 @@ def parse_date(text: str) -> tuple[int, bool]:
     if found is None or days < -(1 << 50) or int(found[4] or 0) > 23:
         raise BadInput(f"{text!r} is not a date", where="--date", mend="give one like 2012-12-03 or 2012-12-03T12")
     return days * DAY + int(found[4] or 0) * HOUR, found[4] is not None
-
-

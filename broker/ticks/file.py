@@ -82,13 +82,17 @@ class TickFile:
         if empty:
             raise BadInput("no quotes in it", where=str(self.path))
 
-    def quotes(self, ordered: bool) -> Iterator[Quotes]:
+    def quotes(self, ordered: bool, spread: int | None = None) -> Iterator[Quotes]:
         """Raw quotes in points, in file order; see `rows`.
+
+        Args:
+            spread: points from bid to ask of bid-only bars, over that of the options.
 
         Raises:
             BadInput: a broken line, no quote, or bid-only bars without `spread_pips`.
         """
-        spread = self.spread_points() if self._source.is_bars else 0
+        if spread is None:
+            spread = self.spread_points()
         for rows in self.rows(ordered):
             if self._source.is_bars:
                 yield expand(rows, self._source.columns, self.instrument.precision, self.bar_step, spread)

@@ -127,7 +127,7 @@ def _scan_lines(  # type: ignore[no-untyped-def]
                         return at, line, row
                     i += 1
             else:
-                value, count, decimals = 0, 0, 0
+                value, count, decimals = np.int64(0), 0, 0
                 while i < end and 48 <= buffer[i] <= 57 and count < 12:
                     value = value * 10 + np.int64(buffer[i]) - 48
                     count += 1

@@ -37,6 +37,10 @@ class Rows:
         """The rows that a slice or mask `[n]` chooses."""
         return Rows(self.time[keep], self.line[keep], self.mantissa[:, keep], self.digits[:, keep])
 
+    def only(self, columns: int) -> "Rows":
+        """The rows with their first number columns alone."""
+        return Rows(self.time, self.line, self.mantissa[:columns], self.digits[:columns])
+
 
 @dataclass(slots=True)
 class BadLines:

@@ -189,7 +189,9 @@ def _joined(parts: list[Quotes]) -> Quotes:
         if not sized:
             return None
         columns = (getattr(part, name) for part in parts)
-        return np.concatenate([np.full(len(p), np.nan) if c is None else c for c, p in zip(columns, parts, strict=True)])
+        return np.concatenate(
+            [np.full(len(p), np.nan) if c is None else c for c, p in zip(columns, parts, strict=True)]
+        )
 
     def column(name: str) -> Int64s:
         return np.concatenate([getattr(part, name) for part in parts])

@@ -30,7 +30,9 @@ def shape_of(names: list[str], where: str) -> tuple[str, ...]:
     wanted = next((shape for shape in SHAPES if shape[0] in rest), QUOTE_COLUMNS)
     missing = [name for name in ("time", *wanted) if name not in names]
     unknown = sorted(rest - set(_BARS + EXTRA_BAR_COLUMNS + QUOTE_COLUMNS + SIZE_COLUMNS))
-    what = f"{', '.join(missing)} missing" if missing else f"{', '.join(unknown or sorted(rest - set(wanted)))} unexpected"
+    what = (
+        f"{', '.join(missing)} missing" if missing else f"{', '.join(unknown or sorted(rest - set(wanted)))} unexpected"
+    )
     raise BadInput(
         f"wrong columns: {what}",
         where=where,

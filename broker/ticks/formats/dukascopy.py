@@ -86,7 +86,7 @@ class _Bi5:
         if rest:
             raise BadInput(f"ends within record {first}", where=f"{self.packed.path}:{first}", mend="fetch it again")
 
-    def _rows(self, records: np.ndarray, first: int, bad: BadLines) -> Rows:  # type: ignore[type-arg]
+    def _rows(self, records: np.ndarray, first: int, bad: BadLines) -> Rows:
         count = len(records)
         outside = records["ms"] >= HOUR // MILLISECOND
         for place in np.flatnonzero(outside):

@@ -1,8 +1,8 @@
 """QuantConnect Lean: a zip of one CSV without header, in the vendor's clock.
 
-Ticks are `ms since midnight,bid,ask`; bars `time,open,high,low,close,size` of the bid and then of the ask, where time is
-ms since midnight (seconds and minutes) or `20140506 21:00` (hours and days). The day, the instrument and the vendor stand
-in the names: `forex/fxcm/tick/eurusd/20140506_quote.zip`.
+Ticks are `ms since midnight,bid,ask`; bars `time,open,high,low,close,size` of the bid and then of the ask, where time
+is ms since midnight (seconds and minutes) or `20140506 21:00` (hours and days). The day, the instrument and the vendor
+stand in the names: `forex/fxcm/tick/eurusd/20140506_quote.zip`.
 """
 
 import re

@@ -1,7 +1,7 @@
 """Parquet of the same columns as our CSV, row group by row group; pyarrow is loaded only when one is read.
 
-Floats are taken as the shortest decimals that round to them. Files that `convert` wrote also say, under METADATA_KEY, the
-instrument and how many decimals each column had as text.
+Floats are taken as the shortest decimals that round to them. Files that `convert` wrote also say, under METADATA_KEY,
+the instrument and how many decimals each column had as text.
 """
 
 import importlib
@@ -53,7 +53,7 @@ def parquet_source(path: Path, options: ReadOptions) -> Source:
         names = [name for name in schema.names if not name.startswith("__index_level_")]
         columns = shape_of(names, str(path))
         kind = schema.field("time").type
-        said = _metadata(schema)
+        said = _metadata(file.metadata.metadata)
     if not hasattr(kind, "unit") and str(kind) not in ("string", "large_string"):
         raise BadInput(f"the time column holds {kind}", where=str(path), mend="make it a timestamp or RFC 3339 text")
     naive = getattr(kind, "tz", "UTC") is None
@@ -62,13 +62,15 @@ def parquet_source(path: Path, options: ReadOptions) -> Source:
         format="parquet",
         columns=columns,
         instrument=settle_instrument(path, said.get("instrument") or pair_in(path.name), options),
-        read=_Parquet(path, columns, said.get("digits", {}), settle_zone(options, UTC_ZONE) if naive else UTC_ZONE).read,
+        read=_Parquet(
+            path, columns, said.get("digits", {}), settle_zone(options, UTC_ZONE) if naive else UTC_ZONE
+        ).read,
         time_digits=said.get("time_digits", _UNIT_DIGITS.get(getattr(kind, "unit", ""), 9)),
     )
 
 
-def _metadata(schema: Any) -> dict[str, Any]:
-    said = json.loads((schema.metadata or {}).get(METADATA_KEY, b"{}"))
+def _metadata(footer: dict[bytes, bytes] | None) -> dict[str, Any]:
+    said = json.loads((footer or {}).get(METADATA_KEY, b"{}"))
     digits = said.get("digits", {}) if isinstance(said, dict) else None
     if not isinstance(digits, dict) or not all(isinstance(d, int) and 0 <= d <= MAX_DIGITS for d in digits.values()):
         raise ValueError("metadata of micro_trader is not understood")
@@ -96,7 +98,10 @@ class _Parquet:
         count = table.num_rows
         good = np.ones(count, np.bool_)
         time = _times(table.column("time"), first, bad, good)
-        mantissa, digits = np.zeros((len(self.columns), count), np.int64), np.zeros((len(self.columns), count), np.uint8)
+        mantissa, digits = (
+            np.zeros((len(self.columns), count), np.int64),
+            np.zeros((len(self.columns), count), np.uint8),
+        )
         for place, name in enumerate(self.columns):
             mantissa[place], digits[place] = _numbers(table.column(name), first, bad, good)
             if name in self.decimals:
@@ -108,16 +113,18 @@ class _Parquet:
             yield rows
 
 
-def _times(column: Any, first: int, bad: BadLines, good: np.ndarray) -> Int64s:  # type: ignore[type-arg]
+def _times(column: Any, first: int, bad: BadLines, good: np.ndarray) -> Int64s:
     arrow = importlib.import_module("pyarrow")
     if hasattr(column.type, "unit"):
         _refuse_nulls(column, first, bad, good)
         stamps = column.cast(arrow.timestamp("ns", column.type.tz)).cast(arrow.int64()).fill_null(0)
         return np.asarray(stamps.to_numpy(zero_copy_only=False), np.int64)
-    return np.array([_text(text, first + i, bad, good, i, _rfc3339)[0] for i, text in enumerate(column.to_pylist())], np.int64)
+    return np.array(
+        [_text(text, first + i, bad, good, i, _rfc3339)[0] for i, text in enumerate(column.to_pylist())], np.int64
+    )
 
 
-def _numbers(column: Any, first: int, bad: BadLines, good: np.ndarray) -> tuple[Int64s, Digits]:  # type: ignore[type-arg]
+def _numbers(column: Any, first: int, bad: BadLines, good: np.ndarray) -> tuple[Int64s, Digits]:
     arrow = importlib.import_module("pyarrow")
     if arrow.types.is_float32(column.type) or arrow.types.is_float64(column.type):
         _refuse_nulls(column, first, bad, good)
@@ -131,7 +138,7 @@ def _rfc3339(text: str) -> tuple[int, int]:
     return parse_time(text, RFC3339), 0
 
 
-def _text(text: str | None, line: int, bad: BadLines, good: np.ndarray, place: int, parse: Any) -> tuple[int, int]:  # type: ignore[type-arg]
+def _text(text: str | None, line: int, bad: BadLines, good: np.ndarray, place: int, parse: Any) -> tuple[int, int]:
     """What `parse` makes of a text; a row that was good before and isn't now goes to `bad`, once."""
     try:
         return parse(text or "")  # type: ignore[no-any-return]
@@ -142,7 +149,7 @@ def _text(text: str | None, line: int, bad: BadLines, good: np.ndarray, place: i
         return 0, 0
 
 
-def _refuse_nulls(column: Any, first: int, bad: BadLines, good: np.ndarray) -> None:  # type: ignore[type-arg]
+def _refuse_nulls(column: Any, first: int, bad: BadLines, good: np.ndarray) -> None:
     if column.null_count:
         for place in np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False) & good):
             good[place] = False

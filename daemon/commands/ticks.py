@@ -1,0 +1,106 @@
+"""`micro-trader ticks`: inspect, convert and synthesise tick files."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from broker.errors import BadInput
+from broker.instruments import instrument
+from broker.ticks import ReadOptions
+from broker.ticks.convert import convert
+from broker.ticks.info import info
+from broker.ticks.synth import MARKETS, Plan, synth
+from daemon.console import Ui
+from daemon.options import Subparsers, add_command
+
+_SUMMARY = "inspect, convert and synthesise tick files"
+
+
+def register(subparsers: Subparsers) -> None:
+    """Add `ticks` and its subcommands."""
+    parser = add_command(subparsers, "ticks", _SUMMARY, "micro-trader ticks info EUR_USD-2014.csv.gz")
+    verbs = parser.add_subparsers(required=True, metavar="info|convert|synth")
+    about = "say what tick files hold: rows, times, gaps, crossed quotes, duplicates"
+    examine = add_command(verbs, "info", about, "micro-trader ticks info EUR_USD-2014.csv.gz --json")
+    examine.add_argument("files", nargs="+", type=Path, metavar="FILE", help="tick files of any known format")
+    examine.set_defaults(handler=show_info)
+    about = "copy a tick file into another format; nothing is lost"
+    copy = add_command(verbs, "convert", about, "micro-trader ticks convert EUR_USD-2014.csv.gz EUR_USD-2014.parquet")
+    copy.add_argument("source", type=Path, metavar="IN", help="a tick file of any known format")
+    copy.add_argument("target", type=Path, metavar="OUT", help="ends in .csv[.gz|.zst], .parquet or .jsonl[.gz|.zst]")
+    copy.set_defaults(handler=convert_file)
+    for reading in (examine, copy):
+        add_reading_options(reading)
+    about = "write synthetic ticks of a market whose best possible result is known"
+    make = add_command(verbs, "synth", about, "micro-trader ticks synth ou EUR_USD-ou.csv.gz --bars 20000 --seed 1")
+    _add_synth_options(make)
+    make.set_defaults(handler=write_synthetic)
+
+
+def add_reading_options(parser: argparse.ArgumentParser) -> None:
+    """Add what a tick file may not say itself, and what is done about broken lines."""
+    group = parser.add_argument_group("reading")
+    group.add_argument("--instrument", metavar="NAME", help="as in EUR_USD, where neither content nor name says it")
+    group.add_argument("--date", metavar="DATE", help="day of a file with times of day only, as in 2012-12-03")
+    group.add_argument("--tz", metavar="ZONE", help="clock of a file that names none: UTC, UTC-5, Europe/Berlin")
+    group.add_argument("--spread-pips", type=float, metavar="PIPS", help="from bid to ask, for bars without an ask")
+    group.add_argument("--on-bad-line", choices=("fail", "skip"), default="fail", help="skipped lines are counted")
+    group.add_argument(
+        "--fix", choices=("drop", "swap"), default="drop", help="crossed quotes, where ticks are traded on"
+    )
+
+
+def reading_options(args: argparse.Namespace) -> ReadOptions:
+    """The options of `add_reading_options`, checked.
+
+    Raises:
+        BadInput: the instrument is unknown.
+    """
+    if args.instrument is not None:
+        instrument(args.instrument)
+    return ReadOptions(args.instrument, args.date, args.tz, args.spread_pips, args.on_bad_line, args.fix)
+
+
+def _add_synth_options(parser: argparse.ArgumentParser) -> None:
+    usual = Plan("ou")
+    parser.add_argument("market", choices=tuple(MARKETS), metavar="MARKET", help=", ".join(MARKETS))
+    parser.add_argument("out", type=Path, metavar="OUT", help="ends in .csv[.gz|.zst], .parquet or .jsonl[.gz|.zst]")
+    parser.add_argument("--bars", type=int, default=usual.bars, metavar="N", help="minutes (%(default)s)")
+    parser.add_argument("--seed", type=int, default=usual.seed, metavar="N", help="the same seed, the same quotes")
+    parser.add_argument(
+        "--ticks-per-bar", type=int, default=usual.ticks_per_bar, metavar="K", help="quotes a minute (%(default)s)"
+    )
+    parser.add_argument("--pip", type=float, default=usual.pip, metavar="P", help="0.01 for prices as of yen")
+    parser.add_argument(
+        "--scale", type=float, default=usual.scale, metavar="X", help="multiplies volatility and spread"
+    )
+    parser.add_argument(
+        "--param", action="append", default=[], metavar="KEY=VALUE", help="set a parameter of the market (repeatable)"
+    )
+
+
+def show_info(args: argparse.Namespace, _ui: Ui) -> dict[str, Any]:
+    """One file's figures, or `files` with those of each."""
+    options = reading_options(args)
+    figures = [{"file": str(path), **info(path, options)} for path in args.files]
+    return figures[0] if len(figures) == 1 else {"files": figures}
+
+
+def convert_file(args: argparse.Namespace, _ui: Ui) -> dict[str, Any]:
+    """Convert; says how many rows were written."""
+    return convert(args.source, args.target, reading_options(args))
+
+
+def write_synthetic(args: argparse.Namespace, _ui: Ui) -> dict[str, Any]:
+    """Synthesise; says how many ticks were written."""
+    params = dict(map(_param, args.param))
+    plan = Plan(args.market, args.bars, args.seed, args.ticks_per_bar, args.pip, args.scale, params)
+    return synth(plan, args.out)
+
+
+def _param(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    try:
+        return name, float(value)
+    except ValueError as error:
+        raise BadInput(f"{text!r} is not KEY=VALUE", where="--param", mend="as in --param spread=0.5") from error
