@@ -64,6 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: list[str], environ: Mapping[str, str]) -> int:
     if not argv or argv[0].startswith("-"):
+        if command := next((word for word in argv if word in COMMANDS), None):
+            raise BadInput(f"{argv[0]} stands before the command", mend=f"write {PROGRAM} {command} {argv[0]} ...")
         _overview().parse_args(argv)
         _overview().print_help(sys.stderr)
         return REFUSED

@@ -104,6 +104,7 @@ def test_a_bug_says_so(command: Callable[[Work], None], capsys: pytest.CaptureFi
         (["config", "show", "--config"], "--config"),
         (["config", "show", "--config", "missing.toml"], "missing.toml"),
         (["--verison"], "--verison"),
+        (["--json", "config", "show"], "micro-trader config --json"),
     ],
 )
 def test_wrong_usage_is_one_line(argv: list[str], hint: str, capsys: pytest.CaptureFixture[str]) -> None:
