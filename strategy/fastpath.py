@@ -25,6 +25,7 @@ class Halt(IntEnum):
     STOP = STOP
     TAKE = TAKE
     LIMIT = LIMIT
+    END = 6  # the quotes are over
 
 
 GUARD = np.dtype([("side", np.int64), ("floor", np.int64)], align=True)
@@ -51,8 +52,8 @@ def advance(  # type: ignore[no-untyped-def]
         times, bids, asks: `[n]` int64, ns and points, valid quotes.
 
     Returns:
-        k, why, when: the first quote not taken in, a Halt, and its time in ns. At the same instant a bar closes first, then come the
-        quotes with that stamp, then the orders due.
+        k, why, when: the first quote not taken in, a Halt, and its time in ns. At the same instant a bar closes
+        first, then come the quotes with that stamp, then the orders due.
     """
     bar = bars[0]
     watch = watches[0]

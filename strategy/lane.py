@@ -1,7 +1,7 @@
 """A lane: one instrument's bar, features, strategy, position and orders in flight."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,16 +14,15 @@ from strategy.features import NONE, FeatureSet, new_state, observe
 from strategy.plugin import Strategy
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Why a lane stopped (a Halt), and when. Stops sort as they are handled: bars, touched levels, orders due."""
+class Stop(NamedTuple):
+    """Why a lane stopped (a Halt), and when. Stops sort as they are handled: bar, touched level, order due, end."""
 
     time: int
     rank: int
     halt: int
 
 
-_RANK = {Halt.BAR: 0, Halt.STOP: 1, Halt.TAKE: 1, Halt.LIMIT: 1, Halt.DUE: 2}
+_RANK = {Halt.BAR: 0, Halt.STOP: 1, Halt.TAKE: 1, Halt.LIMIT: 1, Halt.DUE: 2, Halt.END: 3}
 
 
 class Lane:
@@ -115,14 +114,14 @@ class Cursor:
         self._quotes: Quotes | None = None
         self._next = 0
 
-    def run(self) -> Stop | None:
-        """Advance to the next stop; None once the quotes are over."""
+    def run(self) -> Stop:
+        """Advance to the next stop."""
         while True:
             if self._quotes is None:
                 self._quotes = next(self._feed, None)
                 self._next = 0
                 if self._quotes is None:
-                    return None
+                    return Stop(int(self.lane.bar["time"][0]), _RANK[Halt.END], Halt.END)
             self._next, stop = self.lane.advance(self._quotes, self._next)
             if stop is not None:
                 return stop

@@ -82,6 +82,8 @@ class Session:
                 self._on_bar(lane)
             case Halt.DUE:
                 self._book(lane, self._broker.settle(name, bid, ask))
+            case Halt.END:
+                self._finish(lane)
             case Halt.LIMIT:
                 self._mark(lane, stop.time, bid, ask)
                 self._flatten(lane, stop.time, Exit.RISK)
@@ -89,15 +91,13 @@ class Session:
                 reason = Exit.STOP if stop.halt == Halt.STOP else Exit.TAKE_PROFIT
                 self._book(lane, self._broker.trigger(name, reason.value, stop.time, bid, ask))
 
-    def finish(self) -> None:
-        """The quotes are over: settle what is due, cancel the rest, close what is open."""
-        for lane in self.lanes:
-            if lane.bar["count"][0]:
-                bar = lane.bar[0]
-                for end in self._broker.finish(
-                    lane.instrument.name, int(bar["time"]), int(bar["bid"]), int(bar["ask"])
-                ):
-                    self._book(lane, end)
+    def _finish(self, lane: Lane) -> None:
+        """A lane's quotes are over: settle what is due, cancel the rest, close what is open at the last quote."""
+        bar = lane.bar[0]
+        if bar["count"]:
+            last = int(bar["time"]), int(bar["bid"]), int(bar["ask"])
+            for end in self._broker.finish(lane.instrument.name, *last):
+                self._book(lane, end)
 
     def _on_bar(self, lane: Lane) -> None:
         bar = closed_bar(lane.bar, lane.instrument.points_per_pip)
@@ -256,18 +256,14 @@ def fold(session: Session, feeds: Sequence[Iterable[Quotes]], pace: Callable[[in
         pace: called with the time of every stop before it is handled.
     """
     cursors = [Cursor(lane, feed) for lane, feed in zip(session.lanes, feeds, strict=True)]
-    waiting: list[tuple[int, int, int, int]] = []
-
-    def wait(index: int) -> None:
-        if (stop := cursors[index].run()) is not None:
-            heapq.heappush(waiting, (stop.time, stop.rank, index, stop.halt))
-
-    for index in range(len(cursors)):
-        wait(index)
+    waiting = [(cursor.run(), index) for index, cursor in enumerate(cursors)]
+    heapq.heapify(waiting)
     while waiting:
-        time, rank, index, halt = heapq.heappop(waiting)
-        if pace is not None:
-            pace(time)
-        session.handle(cursors[index].lane, Stop(time, rank, halt))
-        wait(index)
-    session.finish()
+        stop, index = waiting[0]
+        if pace is not None and stop.halt != Halt.END:
+            pace(stop.time)
+        session.handle(cursors[index].lane, stop)
+        if stop.halt == Halt.END:
+            heapq.heappop(waiting)
+        else:
+            heapq.heapreplace(waiting, (cursors[index].run(), index))
