@@ -13,9 +13,11 @@ distribution over a support of transformed values. `training.networks` is the to
 import numpy as np
 from numba import njit
 
-from strategy.network_layout import Float32s, Network, Work
+from strategy.network_layout import Float32s, Ints, Network, Work
 from strategy.network_tile import COLUMNS, accumulate
 
+FIRST, ONE = np.int64(0), np.int64(1)
+"""Numpy integers: a literal would compile every kernel once more."""
 LN_EPSILON = 1e-5
 TRANSFORM_EPSILON = 1e-3
 """Of the invertible value transform (Pohlen et al. 2018, "Observe and look further")."""
@@ -26,39 +28,39 @@ def _linear(weights: Float32s, at: int, inputs: int, outputs: int, x: Float32s, 
     """`y = x W + bias` for rows a..b; `outputs` is padded; the index after the layer."""
     bias = at + inputs * outputs
     for r in range(a, b):
-        y[r, :outputs] = weights[bias : bias + outputs]
+        copy_row(weights[bias : bias + outputs], y[r])
     wx, wy = x.shape[1], y.shape[1]
     accumulate(weights, at, inputs, outputs, x, a * wx, wx, y, a * wy, wy, b - a)
     return bias + outputs
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _coded(network: Network, at: int, codes: int, work: Work, a: int, b: int) -> int:
-    """`hidden = [given, one-hot code] W + bias` for rows a..b; the index after the layer."""
-    weights, width = network.weights, network.hidden
+def _coded(weights: Float32s, at: int, codes: int, x: Float32s, code: Ints, y: Float32s, a: int, b: int) -> int:
+    """`y = [x, one-hot code] W + bias` for rows a..b; the index after the layer."""
+    width = x.shape[1]
     bias = at + (width + codes) * width
     for r in range(a, b):
-        row = at + (width + work.code[r]) * width
-        for o in range(width):
-            work.hidden[r, o] = weights[bias + o] + weights[row + o]
-    accumulate(weights, at, width, width, work.given, a * width, width, work.hidden, a * width, width, b - a)
+        row = at + (width + code[r]) * width
+        copy_row(weights[bias : bias + width], y[r])
+        _add(y[r], weights[row : row + width])
+    accumulate(weights, at, width, width, x, a * width, width, y, a * width, width, b - a)
     return bias + width
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def _normalise(x: Float32s, y: Float32s, r: int, width: int) -> None:
-    """`y[r] = (x[r] - mean) / sqrt(variance + eps)`; four fixed partial sums, so the order never changes."""
-    zero = np.float32(0.0)
+def _normalise(x: Float32s, y: Float32s) -> None:
+    """`y = (x - mean) / sqrt(variance + eps)` of a row; four fixed partial sums, so the order never changes."""
+    zero, width = np.float32(0.0), len(x)
     s0, s1, s2, s3 = zero, zero, zero, zero
     for i in range(0, width, 4):
-        s0 += x[r, i]
-        s1 += x[r, i + 1]
-        s2 += x[r, i + 2]
-        s3 += x[r, i + 3]
+        s0 += x[i]
+        s1 += x[i + 1]
+        s2 += x[i + 2]
+        s3 += x[i + 3]
     mean = ((s0 + s1) + (s2 + s3)) / np.float32(width)
     s0, s1, s2, s3 = zero, zero, zero, zero
     for i in range(0, width, 4):
-        d0, d1, d2, d3 = x[r, i] - mean, x[r, i + 1] - mean, x[r, i + 2] - mean, x[r, i + 3] - mean
+        d0, d1, d2, d3 = x[i] - mean, x[i + 1] - mean, x[i + 2] - mean, x[i + 3] - mean
         s0 += d0 * d0
         s1 += d1 * d1
         s2 += d2 * d2
@@ -66,27 +68,54 @@ def _normalise(x: Float32s, y: Float32s, r: int, width: int) -> None:
     variance = ((s0 + s1) + (s2 + s3)) / np.float32(width)
     factor = np.float32(1.0) / np.sqrt(variance + np.float32(LN_EPSILON))
     for i in range(width):
-        y[r, i] = (x[r, i] - mean) * factor
+        y[i] = (x[i] - mean) * factor
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _scale(x: Float32s, gain: Float32s, shift: Float32s) -> None:
+    """`x = x * gain + shift` of a row."""
+    for i in range(len(x)):
+        x[i] = x[i] * gain[i] + shift[i]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _blocks(network: Network, at: int, count: int, x: Float32s, work: Work, a: int, b: int) -> int:
+def _add(x: Float32s, y: Float32s) -> None:
+    """`x = x + y` of a row."""
+    for i in range(len(x)):
+        x[i] += y[i]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _relu(x: Float32s) -> None:
+    """`x = max(x, 0)` of a row."""
+    zero = np.float32(0.0)
+    for i in range(len(x)):
+        x[i] = zero if x[i] < zero else x[i]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def copy_row(x: Float32s, y: Float32s) -> None:
+    """`y = x` of a row."""
+    for i in range(len(x)):
+        y[i] = x[i]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _blocks(
+    weights: Float32s, at: int, count: int, x: Float32s, inner: Float32s, outer: Float32s, a: int, b: int
+) -> int:
     """Residual blocks in place on rows a..b of x; the index after them."""
-    weights, width = network.weights, network.hidden
-    inner, outer = work.inner, work.outer
+    width = x.shape[1]
     for _ in range(count):
+        gain, shift = weights[at : at + width], weights[at + width : at + 2 * width]
         for r in range(a, b):
-            _normalise(x, inner, r, width)
-            for i in range(width):
-                inner[r, i] = inner[r, i] * weights[at + i] + weights[at + width + i]
+            _normalise(x[r], inner[r])
+            _scale(inner[r], gain, shift)
         at = _linear(weights, at + 2 * width, width, width, inner, outer, a, b)
-        for r in range(a, b):
-            for i in range(width):
-                outer[r, i] = max(outer[r, i], np.float32(0.0))
         bias = at + width * width
         for r in range(a, b):
-            for i in range(width):
-                x[r, i] += weights[bias + i]
+            _relu(outer[r])
+            _add(x[r], weights[bias : bias + width])
         accumulate(weights, at, width, width, outer, a * width, width, x, a * width, width, b - a)
         at = bias + width
     return at
@@ -104,10 +133,10 @@ def _tcn(network: Network, work: Work, r: int) -> int:
     at = network.representation_at
     bias = at + network.columns * channels
     for step in range(network.window):
-        now[step] = weights[bias : bias + channels]
+        copy_row(weights[bias : bias + channels], now[step])
     accumulate(
         weights, at, network.columns, channels, work.features, r * network.inputs, network.columns,
-        now, 0, channels, network.window,
+        now, FIRST, channels, network.window,
     )  # fmt: skip
     at = bias + channels
     length = network.window
@@ -115,12 +144,13 @@ def _tcn(network: Network, work: Work, r: int) -> int:
         length //= 2
         bias = at + 2 * channels * channels
         for step in range(length):
-            later[step] = weights[bias : bias + channels]
-        accumulate(weights, at, 2 * channels, channels, now, 0, 2 * channels, later, 0, channels, length)
+            copy_row(weights[bias : bias + channels], later[step])
+        accumulate(weights, at, 2 * channels, channels, now, FIRST, 2 * channels, later, FIRST, channels, length)
         for step in range(length):
-            for i in range(channels):
-                later[step, i] = now[2 * step + 1, i] + max(later[step, i], np.float32(0.0))
-        now[:length] = later[:length]
+            _relu(later[step])
+            _add(later[step], now[2 * step + 1])
+        for step in range(length):
+            copy_row(later[step], now[step])
         at = bias + channels
     return at
 
@@ -131,71 +161,69 @@ def represent(network: Network, work: Work, rows: int) -> None:
     weights, width = network.weights, network.hidden
     at = network.representation_at
     if network.window == 0:
-        at = _linear(weights, at, network.inputs, width, work.features, work.hidden, 0, rows)
+        at = _linear(weights, at, network.inputs, width, work.features, work.hidden, FIRST, rows)
     else:
         channels, first = network.channels, network.window * network.columns
         static = network.inputs - first
         for r in range(rows):
             at = _tcn(network, work, r)
             bias = at + (channels + static) * width
-            work.hidden[r] = weights[bias : bias + width]
-            accumulate(weights, at, channels, width, work.steps, 0, channels, work.hidden, r * width, width, 1)
+            copy_row(weights[bias : bias + width], work.hidden[r])
+            accumulate(weights, at, channels, width, work.steps[0], FIRST, channels, work.hidden, r * width, width, ONE)
             accumulate(
                 weights, at + channels * width, static, width, work.features, r * network.inputs + first,
-                static, work.hidden, r * width, width, 1,
+                static, work.hidden, r * width, width, ONE,
             )  # fmt: skip
             at = bias + width
-    _blocks(network, at, network.representation_blocks, work.hidden, work, 0, rows)
+    _blocks(weights, at, network.representation_blocks, work.hidden, work.inner, work.outer, FIRST, rows)
     for r in range(rows):
-        _normalise(work.hidden, work.hidden, r, width)
+        _normalise(work.hidden[r], work.hidden[r])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def _head(weights: Float32s, at: int, blocks: int, outputs: int, work: Work, y: Float32s, a: int, b: int) -> None:
+    """A net's blocks and output layer on the rows a..b of `hidden` into y; `given` is overwritten."""
+    for r in range(a, b):
+        copy_row(work.hidden[r], work.given[r])
+    at = _blocks(weights, at, blocks, work.given, work.inner, work.outer, a, b)
+    wide = (outputs + COLUMNS - 1) // COLUMNS * COLUMNS
+    _linear(weights, at, work.hidden.shape[1], wide, work.given, y, a, b)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def after(network: Network, work: Work, a: int, b: int) -> None:
     """Afterstates of `given` and the action `code` into `hidden`, their outcome logits into `logits`, rows a..b."""
-    at = _coded(network, network.afterstate_at, network.actions, work, a, b)
-    _blocks(network, at, network.afterstate_blocks, work.hidden, work, a, b)
+    weights = network.weights
+    at = _coded(weights, network.afterstate_at, network.actions, work.given, work.code, work.hidden, a, b)
+    _blocks(weights, at, network.afterstate_blocks, work.hidden, work.inner, work.outer, a, b)
     for r in range(a, b):
-        _normalise(work.hidden, work.hidden, r, network.hidden)
-        work.given[r] = work.hidden[r]
-    at = _blocks(network, network.outcome_at, network.outcome_blocks, work.given, work, a, b)
-    _linear(network.weights, at, network.hidden, padded_width(network.outcomes), work.given, work.logits, a, b)
+        _normalise(work.hidden[r], work.hidden[r])
+    _head(weights, network.outcome_at, network.outcome_blocks, network.outcomes, work, work.logits, a, b)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def advance(network: Network, work: Work, a: int, b: int) -> None:
     """States after the afterstates `given` and the outcome `code` into `hidden`, with `reward`, rows a..b."""
-    at = _coded(network, network.dynamics_at, network.outcomes, work, a, b)
-    at = _blocks(network, at, network.dynamics_blocks, work.hidden, work, a, b)
+    weights = network.weights
+    at = _coded(weights, network.dynamics_at, network.outcomes, work.given, work.code, work.hidden, a, b)
+    at = _blocks(weights, at, network.dynamics_blocks, work.hidden, work.inner, work.outer, a, b)
     for r in range(a, b):
-        _normalise(work.hidden, work.hidden, r, network.hidden)
-    _linear(network.weights, at, network.hidden, padded_width(1), work.hidden, work.reward, a, b)
+        _normalise(work.hidden[r], work.hidden[r])
+    _linear(weights, at, network.hidden, work.reward.shape[1], work.hidden, work.reward, a, b)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def policy(network: Network, work: Work, a: int, b: int) -> None:
     """Action logits of the states in `hidden`, rows a..b; `given` is overwritten."""
-    for r in range(a, b):
-        work.given[r] = work.hidden[r]
-    at = _blocks(network, network.policy_at, network.policy_blocks, work.given, work, a, b)
-    _linear(network.weights, at, network.hidden, padded_width(network.actions), work.given, work.logits, a, b)
+    _head(network.weights, network.policy_at, network.policy_blocks, network.actions, work, work.logits, a, b)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def value(network: Network, work: Work, a: int, b: int) -> None:
     """Values of the states or afterstates in `hidden`, rows a..b; `given` is overwritten."""
-    for r in range(a, b):
-        work.given[r] = work.hidden[r]
-    at = _blocks(network, network.value_at, network.value_blocks, work.given, work, a, b)
-    _linear(network.weights, at, network.hidden, padded_width(network.bins), work.given, work.wide, a, b)
+    _head(network.weights, network.value_at, network.value_blocks, network.bins, work, work.wide, a, b)
     for r in range(a, b):
         work.value[r] = untransform(_expectation(work.wide[r], network.bins) * network.value_scale)
-
-
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def padded_width(outputs: int) -> int:
-    """`padded` for kernels."""
-    return (outputs + COLUMNS - 1) // COLUMNS * COLUMNS
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

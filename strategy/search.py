@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from strategy.network import advance, after, policy, represent, value
+from strategy.network import FIRST, advance, after, copy_row, policy, represent, value
 from strategy.network_layout import Float32s, Network, Work, workspace
 from strategy.search_select import halving_schedule, select, summarise
 from strategy.search_tree import (
@@ -74,65 +74,66 @@ class Leaves(NamedTuple):
     row: Ints
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def _gather(tree: Tree, rules: Rules, schedule: Ints, leaves: Leaves, work: Work, t: int) -> int:
     """Walk every tree to its leaf and line the leaves up in the workspace; the number of afterstates."""
     batch = len(leaves.row)
     afterstates = 0
     for b in range(batch):
         leaves.parent[b], leaves.edge[b] = select(tree, rules, schedule, b, t)
-        if not tree.after[b, leaves.parent[b]]:
+        if not tree.nodes[b, leaves.parent[b]].after:
             leaves.row[b] = afterstates
             afterstates += 1
     states = afterstates
     for b in range(batch):
-        if tree.after[b, leaves.parent[b]]:
+        if tree.nodes[b, leaves.parent[b]].after:
             leaves.row[b] = states
             states += 1
-        work.given[leaves.row[b]] = leaves.hidden[b, leaves.parent[b]]
+        copy_row(leaves.hidden[b, leaves.parent[b]], work.given[leaves.row[b]])
         work.code[leaves.row[b]] = leaves.edge[b]
     return afterstates
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def _evaluate(network: Network, work: Work, afterstates: int, batch: int) -> None:
     """The networks' answers: rows before `afterstates` are afterstates, the others states."""
     if afterstates > 0:
-        after(network, work, 0, afterstates)
+        after(network, work, FIRST, afterstates)
     if afterstates < batch:
         advance(network, work, afterstates, batch)
         policy(network, work, afterstates, batch)
-    value(network, work, 0, batch)
+    value(network, work, FIRST, batch)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def _grow(tree: Tree, rules: Rules, leaves: Leaves, work: Work, t: int) -> None:
     """Hang the evaluated leaves into their trees and back them up."""
     for b in range(len(leaves.row)):
         row = leaves.row[b]
-        into_state = tree.after[b, leaves.parent[b]]
+        into_state = tree.nodes[b, leaves.parent[b]].after
         reward = float(work.reward[row, 0]) if into_state else 0.0
         discount = rules.discount if into_state else 1.0
         node = expand(
             tree, rules, b, t + 1, leaves.parent[b], leaves.edge[b], work.logits[row], work.value[row], reward, discount
         )
-        leaves.hidden[b, node] = work.hidden[row]
+        copy_row(work.hidden[row], leaves.hidden[b, node])
         backup(tree, b, node)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _outcomes(network: Network, work: Work, tree: Tree, leaves: Leaves, b: int, action: int, out: Float64s) -> None:
     """Probabilities of the market's outcomes after a root action, evaluated now if the search never took it."""
-    child = tree.child[b, ROOT, action]
+    child = tree.edges[b, ROOT, action].child
     if child != UNVISITED:
         for k in range(network.outcomes):
-            out[k] = tree.prior[b, child, k]
+            out[k] = tree.edges[b, child, k].prior
         return
-    work.given[0] = leaves.hidden[b, ROOT]
+    copy_row(leaves.hidden[b, ROOT], work.given[0])
     work.code[0] = action
-    after(network, work, 0, 1)
-    top = np.max(work.logits[0, : network.outcomes])
-    total = 0.0
+    after(network, work, FIRST, FIRST + 1)
+    top, total = work.logits[0, 0], 0.0
+    for k in range(network.outcomes):
+        top = max(top, work.logits[0, k])
     for k in range(network.outcomes):
         out[k] = np.exp(float(work.logits[0, k] - top))
         total += out[k]
@@ -149,10 +150,10 @@ def run(
     batch = len(roots.side)
     if observed:
         represent(network, work, batch)
-    policy(network, work, 0, batch)
-    value(network, work, 0, batch)
+    policy(network, work, FIRST, batch)
+    value(network, work, FIRST, batch)
     for b in range(batch):
-        leaves.hidden[b, ROOT] = work.hidden[b]
+        copy_row(work.hidden[b], leaves.hidden[b, ROOT])
         plant(tree, rules, b, roots.side[b], roots.legal[b], work.logits[b], work.value[b], roots.noise[b])
     for t in range(rules.simulations):
         afterstates = _gather(tree, rules, schedule, leaves, work, t)
@@ -161,7 +162,7 @@ def run(
     for b in range(batch):
         results.action[b] = summarise(tree, rules, b, results.visits[b], results.q[b], results.policy[b])
         results.best[b] = np.argmax(results.policy[b])
-        results.value[b] = tree.value[b, ROOT]
+        results.value[b] = tree.nodes[b, ROOT].value
         _outcomes(network, work, tree, leaves, b, results.best[b], results.outcome[b])
 
 
@@ -185,7 +186,7 @@ class Search:
             observed: start from `work.features`; else from the states in `work.hidden`.
 
         Returns:
-            `results`, overwritten. `tree.broken[b]` tells that a network's answer was not finite.
+            `results`, overwritten. `tree.nodes[b, ROOT].broken` tells that a network's answer was not finite.
         """
         run(
             self.network, self.work, self.rules, self.schedule, self.tree, self.leaves, self.roots, self.results,

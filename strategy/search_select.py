@@ -7,9 +7,8 @@ Formulas: Schrittwieser et al. 2020 (MuZero), Danihelka et al. 2022 (Gumbel MuZe
 import numpy as np
 from numba import njit
 
-from strategy.search_tree import ROOT, UNVISITED, Float64s, Ints, Rules, Tree
+from strategy.search_tree import ROOT, TINY, UNVISITED, Float64s, Ints, Rules, Tree
 
-TINY = float(np.finfo(np.float32).tiny)
 WORST = -1e9
 """Floor of a considered root action's score, so that it stays above every action that is not considered."""
 
@@ -48,7 +47,7 @@ def select(tree: Tree, rules: Rules, schedule: Ints, b: int, t: int) -> tuple[in
     """Walk tree b at simulation t (from 0) to the edge to evaluate: its parent and its number."""
     node = ROOT
     for depth in range(1, rules.depth_max + 1):
-        if tree.after[b, node]:
+        if tree.nodes[b, node].after:
             edge = _likeliest_outcome(tree, rules, b, node)
         elif not rules.gumbel:
             edge = _puct(tree, rules, b, node)
@@ -56,7 +55,7 @@ def select(tree: Tree, rules: Rules, schedule: Ints, b: int, t: int) -> tuple[in
             edge = _halving(tree, rules, schedule, b, t)
         else:
             edge = _gumbel_interior(tree, rules, b, node)
-        child = tree.child[b, node, edge]
+        child = tree.edges[b, node, edge].child
         if child == UNVISITED or depth == rules.depth_max:
             return node, edge
         node = child
@@ -66,15 +65,15 @@ def select(tree: Tree, rules: Rules, schedule: Ints, b: int, t: int) -> tuple[in
 @njit(cache=True, nogil=True, error_model="numpy")
 def edge_visits(tree: Tree, b: int, node: int, edge: int) -> int:
     """Visits of an edge."""
-    child = tree.child[b, node, edge]
-    return 0 if child == UNVISITED else int(tree.visits[b, child])
+    child = tree.edges[b, node, edge].child
+    return 0 if child == UNVISITED else int(tree.nodes[b, child].visits)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def edge_value(tree: Tree, b: int, node: int, edge: int) -> float:
     """Value of a visited edge: reward + discount * value of the child."""
-    child = tree.child[b, node, edge]
-    return float(tree.reward[b, child] + tree.discount[b, child] * tree.value[b, child])
+    child = tree.edges[b, node, edge].child
+    return float(tree.nodes[b, child].reward + tree.nodes[b, child].discount * tree.nodes[b, child].value)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -82,7 +81,7 @@ def _likeliest_outcome(tree: Tree, rules: Rules, b: int, node: int) -> int:
     """The outcome most behind its probability: deterministic, and visits follow the probabilities."""
     best, best_score = 0, -np.inf
     for k in range(rules.outcomes):
-        score = tree.prior[b, node, k] / (edge_visits(tree, b, node, k) + 1)
+        score = tree.edges[b, node, k].prior / (edge_visits(tree, b, node, k) + 1)
         if score > best_score:
             best, best_score = k, score
     return best
@@ -91,19 +90,19 @@ def _likeliest_outcome(tree: Tree, rules: Rules, b: int, node: int) -> int:
 @njit(cache=True, nogil=True, error_model="numpy")
 def _puct(tree: Tree, rules: Rules, b: int, node: int) -> int:
     """MuZero's PUCT over the legal actions, values rescaled by the node's and its children's range."""
-    low = high = tree.value[b, node]
+    low = high = tree.nodes[b, node].value
     for k in range(rules.actions):
-        if tree.child[b, node, k] != UNVISITED:
+        if tree.edges[b, node, k].child != UNVISITED:
             q = edge_value(tree, b, node, k)
             low, high = min(low, q), max(high, q)
     span = max(high - low, rules.epsilon)
-    visits = tree.visits[b, node]
+    visits = tree.nodes[b, node].visits
     rate = np.sqrt(visits) * (rules.puct_init + np.log((visits + rules.puct_base + 1.0) / rules.puct_base))
     best, best_score = -1, -np.inf
     for k in range(rules.actions):
-        if tree.legal[b, node, k]:
-            score = rate * tree.prior[b, node, k] / (edge_visits(tree, b, node, k) + 1)
-            if tree.child[b, node, k] != UNVISITED:
+        if tree.edges[b, node, k].legal:
+            score = rate * tree.edges[b, node, k].prior / (edge_visits(tree, b, node, k) + 1)
+            if tree.edges[b, node, k].child != UNVISITED:
                 score += (edge_value(tree, b, node, k) - low) / span
             if best < 0 or score > best_score:
                 best, best_score = k, score
@@ -111,57 +110,61 @@ def _puct(tree: Tree, rules: Rules, b: int, node: int) -> int:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _completed_values(tree: Tree, rules: Rules, b: int, node: int, out: Float64s) -> None:
-    """Transformed values of all actions, unvisited ones completed by the mixed value, into `out[A]`."""
+def _complete_values(tree: Tree, rules: Rules, b: int, node: int) -> None:
+    """Transformed values of all actions, unvisited ones completed by the mixed value, into the edges' scores."""
     total, most, weight, weighted = 0, 0, 0.0, 0.0
     for k in range(rules.actions):
         visits = edge_visits(tree, b, node, k)
         if visits > 0:
             total, most = total + visits, max(most, visits)
-            prior = max(tree.prior[b, node, k], TINY)
+            prior = max(tree.edges[b, node, k].prior, TINY)
             weight += prior
             weighted += prior * edge_value(tree, b, node, k)
-    raw = tree.raw[b, node]
+    raw = tree.nodes[b, node].raw
     filler = (raw + total * (weighted / weight)) / (1 + total) if rules.mixed and total > 0 else raw
     low, high = np.inf, -np.inf
     for k in range(rules.actions):
-        out[k] = edge_value(tree, b, node, k) if tree.child[b, node, k] != UNVISITED else filler
-        low, high = min(low, out[k]), max(high, out[k])
+        edge = tree.edges[b, node, k]
+        edge.score = edge_value(tree, b, node, k) if edge.child != UNVISITED else filler
+        low, high = min(low, edge.score), max(high, edge.score)
     span = max(high - low, rules.epsilon)
     scale = (rules.visits_init + most) * rules.value_scale
     for k in range(rules.actions):
-        out[k] = scale * ((out[k] - low) / span if rules.rescale else out[k])
+        edge = tree.edges[b, node, k]
+        edge.score = scale * ((edge.score - low) / span if rules.rescale else edge.score)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def improved_policy(tree: Tree, rules: Rules, b: int, node: int, out: Float64s) -> None:
-    """softmax(logits + transformed completed values) into `out[A]`: sums to 1, exactly 0 where illegal."""
-    _completed_values(tree, rules, b, node, out)
+def improve_policy(tree: Tree, rules: Rules, b: int, node: int) -> None:
+    """softmax(logits + transformed completed values) into the edges' scores: exactly 0 where illegal."""
+    _complete_values(tree, rules, b, node)
     top = -np.inf
     for k in range(rules.actions):
-        out[k] += tree.logits[b, node, k]
-        if tree.legal[b, node, k]:
-            top = max(top, out[k])
+        edge = tree.edges[b, node, k]
+        edge.score += edge.logit
+        if edge.legal:
+            top = max(top, edge.score)
     weight = 0.0
     for k in range(rules.actions):
-        out[k] = np.exp(out[k] - top) if tree.legal[b, node, k] else 0.0
-        weight += out[k]
+        edge = tree.edges[b, node, k]
+        edge.score = np.exp(edge.score - top) if edge.legal else 0.0
+        weight += edge.score
     for k in range(rules.actions):
-        out[k] /= weight
+        tree.edges[b, node, k].score /= weight
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _gumbel_interior(tree: Tree, rules: Rules, b: int, node: int) -> int:
     """The action whose share of visits is most behind the improved policy."""
-    wanted = tree.scratch[b, 0]
-    improved_policy(tree, rules, b, node, wanted)
+    improve_policy(tree, rules, b, node)
     total = 0
     for k in range(rules.actions):
         total += edge_visits(tree, b, node, k)
     best, best_score = -1, -np.inf
     for k in range(rules.actions):
-        score = wanted[k] - edge_visits(tree, b, node, k) / (1.0 + total)
-        if tree.legal[b, node, k] and (best < 0 or score > best_score):
+        edge = tree.edges[b, node, k]
+        score = edge.score - edge_visits(tree, b, node, k) / (1.0 + total)
+        if edge.legal and (best < 0 or score > best_score):
             best, best_score = k, score
     return best
 
@@ -171,24 +174,24 @@ def _halving(tree: Tree, rules: Rules, schedule: Ints, b: int, t: int) -> int:
     """The root action of simulation t: the best among those with the scheduled number of visits."""
     legal = 0
     for k in range(rules.actions):
-        legal += tree.legal[b, ROOT, k]
+        legal += tree.edges[b, ROOT, k].legal
     return best_with_visits(tree, rules, b, schedule[min(rules.considered_max, legal), t])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def best_with_visits(tree: Tree, rules: Rules, b: int, visits: int) -> int:
     """The legal root action with the largest `noise + logit + transformed value` among those with so many visits."""
-    values = tree.scratch[b, 1]
-    _completed_values(tree, rules, b, ROOT, values)
+    _complete_values(tree, rules, b, ROOT)
     top = -np.inf
     for k in range(rules.actions):
-        top = max(top, tree.logits[b, ROOT, k])
+        top = max(top, tree.edges[b, ROOT, k].logit)
     best, best_score = -1, -np.inf
     for k in range(rules.actions):
-        if tree.legal[b, ROOT, k]:
+        edge = tree.edges[b, ROOT, k]
+        if edge.legal:
             score = -np.inf
             if edge_visits(tree, b, ROOT, k) == visits:
-                score = max(WORST, tree.noise[b, k] + (tree.logits[b, ROOT, k] - top) + values[k])
+                score = max(WORST, edge.noise + (edge.logit - top) + edge.score)
             if best < 0 or score > best_score:
                 best, best_score = k, score
     return best
@@ -205,15 +208,17 @@ def summarise(tree: Tree, rules: Rules, b: int, visits: Ints, q: Float64s, polic
     Returns:
         The searched action: with most visits; among equals by Gumbel's score, else the first.
     """
-    total, most, first = 0, -1, 0
+    total, most, first = 0, np.int64(-1), 0
     for k in range(rules.actions):
         visits[k] = edge_visits(tree, b, ROOT, k)
         q[k] = edge_value(tree, b, ROOT, k) if visits[k] > 0 else np.nan
         total += visits[k]
-        if tree.legal[b, ROOT, k] and visits[k] > most:
+        if tree.edges[b, ROOT, k].legal and visits[k] > most:
             most, first = visits[k], k
     if rules.gumbel:
-        improved_policy(tree, rules, b, ROOT, policy)
+        improve_policy(tree, rules, b, ROOT)
+        for k in range(rules.actions):
+            policy[k] = tree.edges[b, ROOT, k].score
         return best_with_visits(tree, rules, b, most)
     for k in range(rules.actions):
         policy[k] = visits[k] / total

@@ -16,9 +16,12 @@ Float64s = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-ROOT, UNVISITED = 0, -1
+ROOT = np.int64(0)
+"""A numpy integer: a literal would compile every phase once more."""
+UNVISITED = -1
 LOWEST = float(np.finfo(np.float32).min)
 """Logit of an illegal action: softmax makes it exactly 0."""
+TINY = float(np.finfo(np.float32).tiny)
 
 ALL_LEGAL, ONE_SIDE, REVERSIBLE = 0, 1, 2
 """Legality below the root: no mask; by the position's side; the same with direct reversals."""
@@ -89,62 +92,62 @@ def rules(
     )  # fmt: skip
 
 
+NODE = np.dtype(
+    [
+        ("parent", np.int64), ("edge", np.int64), ("visits", np.int64), ("side", np.int64),
+        ("value", np.float64), ("raw", np.float64), ("reward", np.float64), ("discount", np.float64),
+        ("after", np.bool_), ("broken", np.bool_),
+    ],
+    align=True,
+)  # fmt: skip
+"""A node.
+
+    parent, edge: where it hangs; -1 at the root and where no node was created.
+    visits; value: running mean; raw: the model's estimate.
+    side: position held there (-1, 0, 1).
+    reward, discount: of the edge into it.
+    after: it is an afterstate.
+    broken: at the root: the model answered something that is not finite, somewhere in the tree.
+"""
+
+EDGE = np.dtype(
+    [
+        ("child", np.int64), ("logit", np.float64), ("prior", np.float64), ("noise", np.float64),
+        ("score", np.float64), ("legal", np.bool_),
+    ],
+    align=True,
+)  # fmt: skip
+"""An edge out of a node.
+
+    child: UNVISITED where none.
+    logit, prior: LOWEST and exactly 0 where illegal.
+    noise: Gumbel noise, scaled (of the root's actions).
+    score: scratch of the selection.
+"""
+
+
 class Tree(NamedTuple):
     """B trees of N = simulations + 1 nodes with up to K edges each.
 
     Attributes:
-        parent, edge: `[B, N] int64`, where a node hangs; -1 at the root and where no node was created.
-        visits: `[B, N] int64`. value: `[B, N] float64`, running mean. raw: `[B, N] float64`, the model's estimate.
-        reward, discount: `[B, N] float64`, of the edge into the node.
-        after: `[B, N] bool`, afterstate. side: `[B, N] int64`, position held there (-1, 0, 1).
-        child: `[B, N, K] int64`, UNVISITED where none.
-        logits, prior: `[B, N, K] float64`, LOWEST and exactly 0 where illegal. legal: `[B, N, K] bool`.
-        noise: `[B, K] float64`, Gumbel noise of the root's actions, scaled.
-        broken: `[B] bool`, the model answered something that is not finite.
-        scratch: `[B, 2, K] float64`.
+        nodes: `[B, N]` NODE.
+        edges: `[B, N, K]` EDGE.
     """
 
-    parent: Ints
-    edge: Ints
-    visits: Ints
-    value: Float64s
-    raw: Float64s
-    reward: Float64s
-    discount: Float64s
-    after: Bools
-    side: Ints
-    child: Ints
-    logits: Float64s
-    prior: Float64s
-    legal: Bools
-    noise: Float64s
-    broken: Bools
-    scratch: Float64s
+    nodes: npt.NDArray[Any]
+    edges: npt.NDArray[Any]
 
 
 def new_tree(rules: Rules, batch: int = 1) -> Tree:
     """Room for `batch` searches."""
     nodes, width = rules.simulations + 1, max(rules.actions, rules.outcomes)
-
-    def per_node(dtype: type) -> Any:
-        return np.zeros((batch, nodes), dtype)
-
-    def per_edge(dtype: type) -> Any:
-        return np.zeros((batch, nodes, width), dtype)
-
-    integer, number = np.int64, np.float64
-    return Tree(
-        per_node(integer), per_node(integer), per_node(integer), per_node(number), per_node(number),
-        per_node(number), per_node(number), per_node(np.bool_), per_node(integer), per_edge(integer),
-        per_edge(number), per_edge(number), per_edge(np.bool_),
-        np.zeros((batch, width)), np.zeros(batch, np.bool_), np.zeros((batch, 2, width)),
-    )  # fmt: skip
+    return Tree(np.zeros((batch, nodes), NODE), np.zeros((batch, nodes, width), EDGE))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def edges_of(tree: Tree, rules: Rules, b: int, node: int) -> int:
     """Edges out of a node."""
-    return rules.outcomes if tree.after[b, node] else rules.actions
+    return rules.outcomes if tree.nodes[b, node].after else rules.actions
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -171,24 +174,36 @@ def is_legal(legality: int, side: int, action: int) -> bool:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _estimate(tree: Tree, b: int, node: int, edges: int, logits: Float32s, value: float) -> None:
+def _estimate(tree: Tree, b: int, at: int, edges: int, logits: Float32s, value: float) -> None:
     """Take in the model's answer about a node whose legal edges are set."""
     total, top = value, LOWEST
     for k in range(edges):
+        edge = tree.edges[b, at, k]
         total += logits[k]
-        tree.logits[b, node, k] = logits[k] if tree.legal[b, node, k] else LOWEST
-        top = max(top, tree.logits[b, node, k])
+        edge.logit = logits[k] if edge.legal else LOWEST
+        top = max(top, edge.logit)
     if not np.isfinite(total):
-        tree.broken[b] = True
+        tree.nodes[b, ROOT].broken = True
     weight = 0.0
     for k in range(edges):
-        tree.prior[b, node, k] = np.exp(tree.logits[b, node, k] - top)
-        weight += tree.prior[b, node, k]
+        edge = tree.edges[b, at, k]
+        edge.prior = np.exp(edge.logit - top)
+        weight += edge.prior
     for k in range(edges):
-        tree.prior[b, node, k] /= weight
-    tree.raw[b, node] = value
-    tree.value[b, node] = value
-    tree.visits[b, node] += 1
+        tree.edges[b, at, k].prior /= weight
+    node = tree.nodes[b, at]
+    node.raw = value
+    node.value = value
+    node.visits += 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _blank(tree: Tree, b: int, at: int) -> None:
+    """Take a node's edges out of an earlier search."""
+    for k in range(tree.edges.shape[2]):
+        edge = tree.edges[b, at, k]
+        edge.child = UNVISITED
+        edge.noise = 0.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -203,23 +218,23 @@ def plant(
         logits, value: the model's answer about the root.
         noise: `[A]`, Gumbel noise already scaled, or Dirichlet noise that sums to 1 over the legal actions.
     """
-    tree.parent[b, :] = -1
-    tree.edge[b, :] = -1
-    tree.visits[b, :] = 0
-    tree.broken[b] = False
-    tree.child[b, ROOT, :] = UNVISITED
-    tree.after[b, ROOT] = False
-    tree.side[b, ROOT] = side
+    for at in range(tree.nodes.shape[1]):
+        node = tree.nodes[b, at]
+        node.parent, node.edge, node.visits = -1, -1, 0
+    root = tree.nodes[b, ROOT]
+    root.after, root.broken, root.side = False, False, side
+    _blank(tree, b, ROOT)
     for k in range(rules.actions):
-        tree.legal[b, ROOT, k] = legal[k]
-        tree.noise[b, k] = noise[k]
+        edge = tree.edges[b, ROOT, k]
+        edge.legal, edge.noise = legal[k], noise[k]
     _estimate(tree, b, ROOT, rules.actions, logits, value)
     share = rules.dirichlet_share
     if not rules.gumbel and share > 0.0:
         for k in range(rules.actions):
-            if legal[k]:
-                tree.prior[b, ROOT, k] = (1.0 - share) * tree.prior[b, ROOT, k] + share * noise[k]
-                tree.logits[b, ROOT, k] = np.log(max(tree.prior[b, ROOT, k], 1e-300))
+            edge = tree.edges[b, ROOT, k]
+            if edge.legal:
+                edge.prior = (1.0 - share) * edge.prior + share * noise[k]
+                edge.logit = np.log(max(edge.prior, TINY))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -234,31 +249,39 @@ def expand(
         logits: of the child's own edges (actions of a state, outcomes of an afterstate).
         reward, discount: of the edge; 0 and 1 into an afterstate.
     """
-    node = tree.child[b, parent, edge]
-    if node == UNVISITED:
-        node = fresh
-        tree.child[b, parent, edge] = node
-        tree.parent[b, node], tree.edge[b, node] = parent, edge
-        tree.child[b, node, :] = UNVISITED
-        decides = not tree.after[b, parent]
-        tree.after[b, node] = rules.stochastic and decides
-        tree.side[b, node] = side_after(tree.side[b, parent], edge) if decides else tree.side[b, parent]
-        for k in range(edges_of(tree, rules, b, node)):
-            tree.legal[b, node, k] = tree.after[b, node] or is_legal(rules.legality, tree.side[b, node], k)
-    tree.reward[b, node], tree.discount[b, node] = reward, discount
+    at = int(tree.edges[b, parent, edge].child)
+    if at == UNVISITED:
+        at = fresh
+        tree.edges[b, parent, edge].child = at
+        _attach(tree, rules, b, at, parent, edge)
+    node = tree.nodes[b, at]
+    node.reward, node.discount = reward, discount
     if not np.isfinite(reward):
-        tree.broken[b] = True
-    _estimate(tree, b, node, edges_of(tree, rules, b, node), logits, value)
-    return int(node)
+        tree.nodes[b, ROOT].broken = True
+    _estimate(tree, b, at, edges_of(tree, rules, b, at), logits, value)
+    return at
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def backup(tree: Tree, b: int, node: int) -> None:
+def _attach(tree: Tree, rules: Rules, b: int, at: int, parent: int, edge: int) -> None:
+    """A new node below an edge: its kind, its side, its legal edges."""
+    above, node = tree.nodes[b, parent], tree.nodes[b, at]
+    node.parent, node.edge = parent, edge
+    node.after = rules.stochastic and not above.after
+    node.side = above.side if above.after else side_after(above.side, edge)
+    _blank(tree, b, at)
+    for k in range(edges_of(tree, rules, b, at)):
+        tree.edges[b, at, k].legal = node.after or is_legal(rules.legality, node.side, k)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def backup(tree: Tree, b: int, at: int) -> None:
     """Carry a leaf's value up to the root: `G = reward + discount * G`, each ancestor's value the mean of its Gs."""
-    gain = tree.value[b, node]
-    while node != ROOT:
-        gain = tree.reward[b, node] + tree.discount[b, node] * gain
-        node = tree.parent[b, node]
-        visits = tree.visits[b, node]
-        tree.value[b, node] = (tree.value[b, node] * visits + gain) / (visits + 1)
-        tree.visits[b, node] = visits + 1
+    gain = tree.nodes[b, at].value
+    while at != ROOT:
+        below = tree.nodes[b, at]
+        gain = below.reward + below.discount * gain
+        at = below.parent
+        node = tree.nodes[b, at]
+        node.value = (node.value * node.visits + gain) / (node.visits + 1)
+        node.visits += 1

@@ -42,11 +42,16 @@ def test_golden(policy: str, case: dict[str, Any]) -> None:
 
     found = {
         "visit_counts": visits.tolist(),
-        "root_value": tree.value[0, ROOT],
+        "root_value": tree.nodes[0, ROOT]["value"],
         "qvalues": [None if np.isnan(x) else x for x in q],
         "action": action,
         "action_weights": weights,
-        "tree": {"parent": tree.parent[0], "action": _edges(tree, ours), "visits": tree.visits[0], "value": _values(tree)},
+        "tree": {
+            "parent": tree.nodes["parent"][0],
+            "action": _edges(tree, ours),
+            "visits": tree.nodes["visits"][0],
+            "value": _values(tree),
+        },
     }
     _compare(found, case["expected"])
 
@@ -85,7 +90,7 @@ def _search(tree: Tree, ours: Rules, case: dict[str, Any]) -> None:
     for t in range(ours.simulations):
         parent, edge = select(tree, ours, schedule, 0, t)
         here = at[parent]
-        if ours.stochastic and not tree.after[0, parent]:
+        if ours.stochastic and not tree.nodes[0, parent]["after"]:
             row = model["afterstate"][here][edge]
             answer = _row(model["chance_logits"][row]), model["afterstate_value"][row], 0.0, 1.0
         else:
@@ -107,13 +112,13 @@ def _row(values: list[float]) -> np.ndarray:
 
 def _edges(tree: Tree, ours: Rules) -> np.ndarray:
     """Edges numbered as the golden set does: out of an afterstate, outcome c is A + c."""
-    parents = tree.parent[0]
-    shift = np.where((parents >= 0) & tree.after[0, parents], ours.actions, 0)
-    return tree.edge[0] + shift
+    parents = tree.nodes["parent"][0]
+    shift = np.where((parents >= 0) & tree.nodes["after"][0, parents], ours.actions, 0)
+    return tree.nodes["edge"][0] + shift
 
 
 def _values(tree: Tree) -> np.ndarray:
-    return np.where(tree.visits[0] > 0, tree.value[0], 0.0)
+    return np.where(tree.nodes["visits"][0] > 0, tree.nodes["value"][0], 0.0)
 
 
 def _compare(found: Any, expected: Any, where: str = "expected") -> None:
