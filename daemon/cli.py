@@ -16,7 +16,8 @@ from importlib import import_module
 from broker.errors import BadInput, TraderError
 from daemon import __version__
 from daemon.console import Ui
-from daemon.options import Parser
+from daemon.kernels import use_kernel_cache
+from daemon.options import DEFAULTS, Parser
 
 PROGRAM = "micro-trader"
 DONE, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
@@ -97,7 +98,9 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     if name not in COMMANDS:
         raise BadInput(f"no command {name!r}", mend=_nearest(name, COMMANDS, f"see {PROGRAM} --help"))
     parser = Parser(prog=PROGRAM)
+    parser.set_defaults(**DEFAULTS)
     subparsers = parser.add_subparsers(required=True)
+    use_kernel_cache(os.environ)
     import_module(f"daemon.commands.{name}").register(subparsers)
     args, unknown = parser.parse_known_args(argv)
     if unknown:
