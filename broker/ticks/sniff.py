@@ -11,8 +11,8 @@ from broker.ticks.packing import unpack
 from broker.ticks.rows import Source
 
 _TEXT_FORMATS = (
-    canonical.recognise,
     dukascopy.recognise,
+    canonical.recognise,
     truefx.recognise,
     histdata.recognise,
     lean.recognise,
