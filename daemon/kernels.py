@@ -1,11 +1,12 @@
-"""Where compiled kernels are kept: a folder of their own for each state of the sources.
+"""Where compiled kernels are kept: a folder of their own for each state of their sources.
 
 The compiler's cache looks at a function's own file only; a kernel that inlines another file's would go on running
-the old code after an upgrade. So the folder's name holds a digest of all sources.
+the old code after an upgrade. So the folder's name holds a digest of every source that kernels are made from.
 """
 
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import MutableMapping
@@ -14,6 +15,7 @@ from pathlib import Path
 VARIABLE = "NUMBA_CACHE_DIR"
 PACKAGES = ("broker", "strategy", "training", "daemon")
 KEPT = 3
+IMPORT = re.compile(rf"^from ((?:{'|'.join(PACKAGES)})[\w.]*) import", re.MULTILINE)
 
 
 def use_kernel_cache(environ: MutableMapping[str, str]) -> None:
@@ -27,13 +29,28 @@ def use_kernel_cache(environ: MutableMapping[str, str]) -> None:
 
 
 def digest(root: Path) -> str:
-    """Sixteen hex digits of all Python sources below the four packages in `root`."""
+    """Sixteen hex digits of all sources below `root` that kernels are made from."""
     found = hashlib.sha256()
-    for package in PACKAGES:
-        for path in sorted((root / package).rglob("*.py")):
-            found.update(f"{path.relative_to(root)}\0".encode())
-            found.update(path.read_bytes())
+    for path in sorted(kernel_sources(root)):
+        found.update(f"{path.relative_to(root)}\0".encode())
+        found.update(path.read_bytes())
     return found.hexdigest()[:16]
+
+
+def kernel_sources(root: Path) -> set[Path]:
+    """The modules of the four packages that import the compiler, and all that they import in turn."""
+    texts = {path: path.read_text(encoding="utf-8") for package in PACKAGES for path in (root / package).rglob("*.py")}
+    found: set[Path] = set()
+    waiting = [path for path, text in texts.items() if "from numba import" in text or "import numba" in text]
+    while waiting:
+        path = waiting.pop()
+        if path in found:
+            continue
+        found.add(path)
+        for module in IMPORT.findall(texts[path]):
+            place = root.joinpath(*module.split("."))
+            waiting += [file for file in (place.with_suffix(".py"), place / "__init__.py") if file in texts]
+    return found
 
 
 def _base(environ: MutableMapping[str, str]) -> Path:

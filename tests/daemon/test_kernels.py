@@ -3,23 +3,35 @@
 import os
 from pathlib import Path
 
-from daemon.kernels import PACKAGES, VARIABLE, digest, use_kernel_cache
+from daemon.kernels import PACKAGES, VARIABLE, digest, kernel_sources, use_kernel_cache
 
 
-def test_any_source_changes_the_digest(tmp_path: Path) -> None:
-    """A change in any package, a new file or a renamed one gives another folder; other files do not."""
+def test_the_digest_is_of_what_kernels_are_made_from(tmp_path: Path) -> None:
+    """A kernel's own file counts, and what it imports, however far; nothing else does."""
     for package in PACKAGES:
         (tmp_path / package).mkdir()
-        (tmp_path / package / "a.py").write_text("x = 1\n")
-    seen = {digest(tmp_path)}
-    (tmp_path / "broker" / "notes.txt").write_text("x")
-    assert digest(tmp_path) in seen
-    for package in PACKAGES:
-        (tmp_path / package / "a.py").write_text("x = 2\n")
-        seen.add(digest(tmp_path))
-    (tmp_path / "broker" / "a.py").rename(tmp_path / "broker" / "b.py")
-    seen.add(digest(tmp_path))
-    assert len(seen) == 6
+    kernel, constants = tmp_path / "strategy" / "kernel.py", tmp_path / "broker" / "constants.py"
+    kernel.write_text("from numba import njit\nfrom strategy.middle import x\n")
+    (tmp_path / "strategy" / "middle.py").write_text("from broker.constants import (\n    y,\n)\n")
+    constants.write_text("y = 1\n")
+    other = tmp_path / "daemon" / "page.py"
+    other.write_text("from strategy.kernel import x\n")
+    seen = [digest(tmp_path)]
+    other.write_text("from strategy.kernel import z\n")
+    assert digest(tmp_path) == seen[0]
+    constants.write_text("y = 2\n")
+    seen.append(digest(tmp_path))
+    kernel.write_text(kernel.read_text() + "k = 1\n")
+    seen.append(digest(tmp_path))
+    assert len(set(seen)) == 3
+
+
+def test_every_file_with_a_kernel_counts(root: Path) -> None:
+    """In this very program: whatever defines a compiled function is among the sources, and so is what it imports."""
+    sources = {str(path.relative_to(root)) for path in kernel_sources(root)}
+    compiled = {str(p.relative_to(root)) for k in PACKAGES for p in (root / k).rglob("*.py") if "@njit" in p.read_text()}
+    assert compiled <= sources
+    assert {"strategy/fastpath.py", "broker/bars.py", "strategy/features/market.py"} <= sources
 
 
 def test_the_users_choice_comes_first(tmp_path: Path) -> None:
