@@ -26,6 +26,8 @@ COMMANDS: Mapping[str, str] = {
     "replay": "replay recorded ticks through the live code path, and report",
     "report": "rebuild the HTML report of a run",
     "ticks": "inspect, convert and synthesise tick files",
+    "models": "list, promote and roll back models",
+    "store": "look after the experience store",
     "config": "check, show and write the configuration",
 }
 """Name of each command, which is also its module in daemon/commands/, and what it does."""

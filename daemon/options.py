@@ -18,6 +18,9 @@ from daemon.log import start_log
 Handler: TypeAlias = Callable[[argparse.Namespace, Ui], dict[str, Any] | None]
 Subparsers: TypeAlias = "argparse._SubParsersAction[Parser]"
 
+DEFAULTS: Mapping[str, Any] = {"config": None, "state": None, "json": False}
+"""Of the options of every command. They are the top parser's: a subcommand's own would undo its command's options."""
+
 DEFAULT_CONFIG = Path("config.toml")
 
 
@@ -47,7 +50,7 @@ def add_command(subparsers: Subparsers, name: str, summary: str, example: str) -
     """
     epilog = "\n".join(["example:", *(f"  {line}" for line in example.strip().splitlines())])
     parser = subparsers.add_parser(name, help=summary, description=summary, epilog=epilog)
-    every = parser.add_argument_group("options of every command")
+    every = parser.add_argument_group("options of every command", argument_default=argparse.SUPPRESS)
     every.add_argument(
         "--config", type=Path, metavar="FILE", help="config file (default: ./config.toml, if there is one)"
     )

@@ -167,6 +167,16 @@ def test_options_of_every_command_reach_the_config(
     assert json.loads(capsys.readouterr().out) == {"seed": 9, "bar": "1m", "units": 5, "dir": "var"}
 
 
+@pytest.mark.parametrize(
+    "argv", [["config", "--config", "a.toml", "show", "--json"], ["config", "--json", "show", "--config", "a.toml"]]
+)
+def test_options_may_stand_before_a_subcommand(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """An option between a command and its subcommand is not lost."""
+    Path("a.toml").write_text("seed = 3\n")
+    assert cli.main(argv) == 0
+    assert json.loads(capsys.readouterr().out)["seed"] == 3
+
+
 def test_config_commands(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """`init` writes a file that `check` accepts and `show` explains; it doesn't write over one unless told."""
     assert cli.main(["config", "init", "--json"]) == 0
