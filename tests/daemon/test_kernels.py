@@ -29,7 +29,8 @@ def test_the_digest_is_of_what_kernels_are_made_from(tmp_path: Path) -> None:
 def test_every_file_with_a_kernel_counts(root: Path) -> None:
     """In this very program: whatever defines a compiled function is among the sources, and so is what it imports."""
     sources = {str(path.relative_to(root)) for path in kernel_sources(root)}
-    compiled = {str(p.relative_to(root)) for k in PACKAGES for p in (root / k).rglob("*.py") if "@njit" in p.read_text()}
+    everything = [path for package in PACKAGES for path in (root / package).rglob("*.py")]
+    compiled = {str(path.relative_to(root)) for path in everything if "@njit" in path.read_text()}
     assert compiled <= sources
     assert {"strategy/fastpath.py", "broker/bars.py", "strategy/features/market.py"} <= sources
 
