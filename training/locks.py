@@ -79,3 +79,13 @@ def _holder(handle: int) -> str:
         return f"{note['who']} (process {note['pid']}, since {note['since']})"
     except (ValueError, KeyError, TypeError):
         return "another process"
+
+
+def trainer_lock(state: Path, now: Callable[[], int]) -> FileLock:
+    """What the one trainer of a state folder holds while it runs."""
+    return FileLock(state / "trainer.lock", "trainer", now)
+
+
+def writer_lock(state: Path, who: str, now: Callable[[], int]) -> FileLock:
+    """What the one process that appends to the experience store, and evicts, holds: the daemon, a replay, a command."""
+    return FileLock(state / "experience.lock", who, now)
