@@ -29,7 +29,7 @@ def standing(pips: Sequence[float]) -> Standing:
     """Figures of completed trades, in pips each; a trade with pips > 0 is a win, every other a loss.
 
     >>> standing([3.0, -1.0]).quality_score
-    15.7
+    7.7
     >>> standing([]).quality_score
     -1000.0
     """
