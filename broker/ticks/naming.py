@@ -38,7 +38,10 @@ def settle_instrument(path: Path, said: str | None, options: ReadOptions) -> Ins
         raise BadInput("doesn't say which instrument it holds", where=str(path), mend="say --instrument, as in EUR_USD")
     if said is not None and options.instrument is not None and said != options.instrument:
         raise BadInput(f"holds {said}, not {options.instrument}", where=str(path), mend="leave this file out")
-    return instrument(said or options.instrument or "")
+    try:
+        return instrument(said or options.instrument or "")
+    except BadInput as error:
+        raise BadInput(error.what, where=str(path), mend=error.mend) from error
 
 
 def settle_zone(options: ReadOptions, usual: Zone) -> Zone:

@@ -41,6 +41,12 @@ def parse_number(text: str) -> tuple[int, int]:
     Raises:
         ValueError: empty, not a number, or a million millions and more.
     """
+    whole_part, _, fraction = text.partition(".")
+    if len(text) <= MAX_DIGITS and text.isascii() and whole_part.isdigit() and len(whole_part) <= 12:
+        if fraction.isdigit():  # the usual price, without the detour over Decimal
+            return int(whole_part + fraction), len(fraction)
+        if len(whole_part) == len(text):
+            return int(text), 0
     text = text.strip(" \t")
     if not _NUMBER.fullmatch(text):
         code = _SPECIAL.get(text.lstrip("+-").lower()) if len(text) - len(text.lstrip("+-")) < 2 else None

@@ -35,6 +35,7 @@ drift, `s` noise, `p` probability of a switch."""
 START = int(datetime(2020, 1, 6, tzinfo=UTC).timestamp()) * SECOND
 _SCALED = ("sx", "sm", "d", "s", "spread")
 _BARS_AT_ONCE = 8192
+_LAST = 0.999  # of the bar: when its last quote comes
 _QUOTE_SEED = 10**6  # the quotes' generator is apart from the path's, so that a path does not depend on ticks_per_bar
 _COARSE_PIP = 1e-3  # from here on a price is a yen's: three decimals, around 110
 
@@ -123,8 +124,8 @@ def quotes(plan: Plan) -> Iterator[Rows]:
     step = max(_BARS_AT_ONCE * 6 // k, 1)
     for start in range(0, plan.bars, step):
         count = min(step, plan.bars - start)
-        offset = np.sort(offsets.random((count, k)), 1)
-        offset[:, -1] = 0.999
+        offset = np.minimum(np.sort(offsets.random((count, k)), 1), _LAST)  # so that times never fall
+        offset[:, -1] = _LAST
         walk = np.cumsum(bridges.normal(0, noise, (count, k)), 1)
         opening, closing = mid[start : start + count, None], mid[start + 1 : start + count + 1, None]
         pips = opening * (1 - share) + closing * share + (walk - walk[:, -1:] * share)

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,11 @@ from broker.ticks.naming import settle_instrument
 from broker.ticks.numbers import NAN, parse_number
 from broker.ticks.packing import Packed
 from broker.ticks.rows import QUOTE_COLUMNS, SIZE_COLUMNS, BadLines, Rows, Source
+from broker.types import SECOND
 
 _UNIX = re.compile(r"(\d{1,10})(?:\.(\d{1,9})0*)?", re.ASCII)
+_USUAL = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d):([0-5]\d)\.(\d{1,9})Z", re.ASCII)
+_DECODER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str)
 Message = dict[str, Any]
 
 
@@ -32,7 +36,7 @@ def parse_message(line: bytes) -> Message:
         ValueError: not a JSON object with a type.
     """
     try:
-        message = json.loads(line.decode("utf-8"), parse_float=str, parse_int=str, parse_constant=str)
+        message = _DECODER.decode(line.decode("utf-8"))
     except UnicodeDecodeError:
         raise ValueError("not UTF-8 text") from None
     except (ValueError, RecursionError):
@@ -73,11 +77,19 @@ def parse_quote(message: Message, sized: bool) -> tuple[int, list[tuple[int, int
 def _time(text: str) -> int:
     unix = _UNIX.fullmatch(text)
     if unix is None:
-        return parse_time(text, RFC3339)
+        usual = _USUAL.fullmatch(text)
+        if usual is None:
+            return parse_time(text, RFC3339)
+        return _minute(usual[1]) + int(usual[2]) * SECOND + int(usual[3].ljust(9, "0"))
     time = int(unix[1]) * 1_000_000_000 + int((unix[2] or "").ljust(9, "0"))
     if time >= 1 << 63:
         raise ValueError(f"the time {text!r} is too late")
     return time
+
+
+@lru_cache(maxsize=64)
+def _minute(text: str) -> int:
+    return parse_time(f"{text}:00Z", RFC3339)
 
 
 def messages(packed: Packed, bad: BadLines) -> Iterator[tuple[int, bytes, Message]]:

@@ -56,9 +56,11 @@ def test_originals_keep_every_digit(shared: Path, tmp_path: Path, name: str, ins
     assert exact(source, len(open_ticks(copy).columns)) == exact(copy) == exact(again)
 
 
-NUMBERS = st.sampled_from(["NaN", "Infinity", "-Infinity"]) | st.decimals(
-    -(10**5), 10**5, places=5
-).map(str) | st.integers(1, 10**17 - 1).map(lambda m: f"1.{m:017d}")
+NUMBERS = (
+    st.sampled_from(["NaN", "Infinity", "-Infinity"])
+    | st.decimals(-(10**5), 10**5, places=5).map(str)
+    | st.integers(1, 10**17 - 1).map(lambda m: f"1.{m:017d}")
+)
 LINES = st.lists(
     st.tuples(st.integers(0, 2 * 10**18), NUMBERS, NUMBERS, NUMBERS, NUMBERS), min_size=1, max_size=20
 )  # fmt: skip

@@ -138,7 +138,9 @@ def test_formats_without_a_sample(tmp_path: Path) -> None:
         assert quotes_of(file) == expected
         assert file.instrument.name == "EUR_USD"
     sizes = [(q.bid_size, q.ask_size) for file in files[1:3] for q in file]
-    assert [(b.tolist(), a.tolist()) for b, a in sizes if b is not None and a is not None] == [([2.25] * 2, [1.5] * 2)] * 2
+    assert [(b.tolist(), a.tolist()) for b, a in sizes if b is not None and a is not None] == [
+        ([2.25] * 2, [1.5] * 2)
+    ] * 2
     bars = "1.1,1.2,1.0,1.15,0,1.11,1.21,1.01,1.16,0"
     hourly = write(tmp_path / "forex/oanda/hour/eurusd.csv", f"20140501 00:00,{bars}", f"20140501 01:00,{bars}")
     assert (hourly.source, hourly.bar_step, hourly.instrument.name) == ("bars", 3600 * 10**9, "EUR_USD")
@@ -148,7 +150,12 @@ def test_parquet_types(tmp_path: Path) -> None:
     """Times of any unit and zone or as text; prices as floats, decimals or text."""
     stamps = np.array([1, 2], "datetime64[s]")
     variants = {
-        "bid": [np.array([1.1, 1.2]), np.array([1.1, 1.2], np.float32), ["1.1", "1.2"], [Decimal("1.10"), Decimal("1.20")]],
+        "bid": [
+            np.array([1.1, 1.2]),
+            np.array([1.1, 1.2], np.float32),
+            ["1.1", "1.2"],
+            [Decimal("1.10"), Decimal("1.20")],
+        ],
         "time": [
             stamps.astype("datetime64[ns]"),
             arrow.array(stamps.astype("datetime64[ms]"), arrow.timestamp("ms", "Europe/Berlin")),

@@ -85,7 +85,9 @@ def test_the_samples_themselves_are_read(tmp_path: Path, name: str) -> None:
 
 @settings(max_examples=400)
 @given(st.sampled_from(sorted(SAMPLES)), st.data())
-def test_a_changed_file_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, name: str, data: st.DataObject) -> None:
+def test_a_changed_file_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, name: str, data: st.DataObject
+) -> None:
     """Bytes changed, cut out, doubled or cut off: never a traceback."""
     content = bytearray(SAMPLES[name])
     for _ in range(data.draw(st.integers(1, 4))):
@@ -108,6 +110,15 @@ def test_a_changed_file_is_read_or_refused(tmp_path_factory: pytest.TempPathFact
 def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, name: str, content: bytes) -> None:
     """Random bytes under any name, plain and behind the magic of each packing."""
     path = tmp_path_factory.getbasetemp() / name
-    for magic in (b"", b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b"PK\x03\x04", b"PAR1", b"\x5d\x00\x00", b"{", b"time,bid,ask\n"):
+    for magic in (
+        b"",
+        b"\x1f\x8b\x08",
+        b"\x28\xb5\x2f\xfd",
+        b"PK\x03\x04",
+        b"PAR1",
+        b"\x5d\x00\x00",
+        b"{",
+        b"time,bid,ask\n",
+    ):
         path.write_bytes(magic + content)
         check_read(path)

@@ -59,7 +59,9 @@ def test_cleaning_counts_what_it_drops(
     assert quotes.swapped == (crossed if fix == "swap" else 0)
 
 
-@given(st.lists(st.lists(st.integers(0, 40), min_size=1, max_size=25), min_size=2, max_size=5), st.sampled_from([1, 3, 64]))
+@given(
+    st.lists(st.lists(st.integers(0, 40), min_size=1, max_size=25), min_size=2, max_size=5), st.sampled_from([1, 3, 64])
+)
 def test_files_merge_by_time_then_by_their_order(
     tmp_path_factory: pytest.TempPathFactory, seconds: list[list[int]], batch: int
 ) -> None:

@@ -43,6 +43,13 @@ def test_every_format_holds_the_same_quotes(tmp_path: Path) -> None:
     assert found[1:] == found[:-1]
 
 
+def test_times_never_fall() -> None:
+    """A quote drawn into a bar's last 60 ms does not come after the bar's last one (seed 0 has such bars)."""
+    times = np.concatenate([rows.time for rows in quotes(Plan("mart", 9000, ticks_per_bar=10))])
+    assert np.all(np.diff(times) >= 0)
+    assert np.any(np.diff(times) == 0)
+
+
 def test_yen_have_yens_prices(tmp_path: Path) -> None:
     """`--pip 0.01`: around 110, three decimals, the same path in pips."""
     synth(Plan("ou", 50, pip=0.01), tmp_path / "x.jsonl")
