@@ -13,10 +13,11 @@ distribution over a support of transformed values. `training.networks` is the to
 import numpy as np
 from numba import njit
 
-from strategy.network_layout import Float32s, Ints, Network, Work
-from strategy.network_tile import COLUMNS, accumulate
+from strategy.network_layout import Ints, Network, Work
+from strategy.network_tile import COLUMNS, Float32s, accumulate
 
-FIRST, ONE = np.int64(0), np.int64(1)
+FIRST: int = np.int64(0)  # type: ignore[assignment]
+ONE: int = np.int64(1)  # type: ignore[assignment]
 """Numpy integers: a literal would compile every kernel once more."""
 LN_EPSILON = 1e-5
 TRANSFORM_EPSILON = 1e-3
@@ -37,7 +38,7 @@ def _linear(weights: Float32s, at: int, inputs: int, outputs: int, x: Float32s, 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _coded(weights: Float32s, at: int, codes: int, x: Float32s, code: Ints, y: Float32s, a: int, b: int) -> int:
     """`y = [x, one-hot code] W + bias` for rows a..b; the index after the layer."""
-    width = x.shape[1]
+    width: int = x.shape[1]
     bias = at + (width + codes) * width
     for r in range(a, b):
         row = at + (width + code[r]) * width

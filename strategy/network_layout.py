@@ -7,9 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from strategy.network_tile import aligned, padded
+from strategy.network_tile import Float32s, aligned, padded
 
-Float32s = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
 
@@ -137,7 +136,7 @@ class Network(NamedTuple):
     value_blocks: int
 
 
-def pack(sizes: Sizes, tensors: Mapping[str, npt.NDArray[np.float32]]) -> Network:
+def pack(sizes: Sizes, tensors: Mapping[str, Float32s]) -> Network:
     """Lay the named tensors of a torch state dict out for the kernels.
 
     Args:

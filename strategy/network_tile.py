@@ -7,10 +7,13 @@ whatever the tile it falls in: so a row's result has the same bits alone and in 
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+Float32s = npt.NDArray[np.float32]
 
 LANES = 8
 COLUMNS = 16
@@ -106,7 +109,10 @@ _one_row = _tile(1, 2)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def accumulate(w, at, inputs, outputs, x, x_at, x_stride, y, y_at, y_stride, rows):  # type: ignore[no-untyped-def]
+def accumulate(
+    w: Float32s, at: int, inputs: int, outputs: int,
+    x: Float32s, x_at: int, x_stride: int, y: Float32s, y_at: int, y_stride: int, rows: int,
+) -> None:  # fmt: skip
     """Add `x W` to `y` in place.
 
     Args:
@@ -145,7 +151,7 @@ def padded(outputs: int) -> int:
     return -(-outputs // COLUMNS) * COLUMNS
 
 
-def aligned(size: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+def aligned(size: int) -> Float32s:
     """Zeros `[size] float32` that begin on a cache line (64 bytes)."""
     line = 64
     raw = np.zeros(size * 4 + line, np.uint8)

@@ -11,7 +11,8 @@ import numpy as np
 from numba import njit
 
 from strategy.network import FIRST, advance, after, copy_row, policy, represent, value
-from strategy.network_layout import Float32s, Network, Work, workspace
+from strategy.network_layout import Network, Work, workspace
+from strategy.network_tile import Float32s
 from strategy.search_select import halving_schedule, select, summarise
 from strategy.search_tree import (
     ROOT,

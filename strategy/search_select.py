@@ -208,7 +208,7 @@ def summarise(tree: Tree, rules: Rules, b: int, visits: Ints, q: Float64s, polic
     Returns:
         The searched action: with most visits; among equals by Gumbel's score, else the first.
     """
-    total, most, first = 0, np.int64(-1), 0
+    total, most, first = 0, -1, 0
     for k in range(rules.actions):
         visits[k] = edge_visits(tree, b, ROOT, k)
         q[k] = edge_value(tree, b, ROOT, k) if visits[k] > 0 else np.nan
@@ -219,7 +219,7 @@ def summarise(tree: Tree, rules: Rules, b: int, visits: Ints, q: Float64s, polic
         improve_policy(tree, rules, b, ROOT)
         for k in range(rules.actions):
             policy[k] = tree.edges[b, ROOT, k].score
-        return best_with_visits(tree, rules, b, most)
+        return best_with_visits(tree, rules, b, visits[first])
     for k in range(rules.actions):
         policy[k] = visits[k] / total
     return first

@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from strategy.network_layout import Float32s
+from strategy.network_tile import Float32s
 
 Float64s = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-ROOT = np.int64(0)
+ROOT: int = np.int64(0)  # type: ignore[assignment]
 """A numpy integer: a literal would compile every phase once more."""
 UNVISITED = -1
 LOWEST = float(np.finfo(np.float32).min)

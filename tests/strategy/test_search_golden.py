@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from strategy.search_select import halving_schedule, select, summarise
-from strategy.search_tree import ALL_LEGAL, ROOT, Rules, Tree, backup, expand, new_tree, plant, rules
+from strategy.search_select import summarise
+from strategy.search_tree import ALL_LEGAL, ROOT, Rules, Tree, new_tree, rules
+from tests.strategy.tabular import Tables, search_tables
 
 GIVEN = Path(__file__).parents[3] / "shared" / "golden" / "given"
 FOLDER = Path(os.environ.get("GOLDEN_DIR", GIVEN))
@@ -36,7 +37,9 @@ def test_golden(policy: str, case: dict[str, Any]) -> None:
     """Every field of every case holds: integers exactly, floats to the golden set's tolerance."""
     ours = _rules(policy, case)
     tree = new_tree(ours)
-    _search(tree, ours, case)
+    noise = case.get("root_gumbel", np.zeros(ours.actions))
+    legal = np.array(case["invalid_actions"]) == 0
+    search_tables(tree, ours, _tables(case["model"]), case["root_state"], legal, noise)
     visits, q, weights = np.zeros(ours.actions, np.int64), np.zeros(ours.actions), np.zeros(ours.actions)
     action = summarise(tree, ours, 0, visits, q, weights)
 
@@ -58,13 +61,15 @@ def test_golden(policy: str, case: dict[str, Any]) -> None:
 
 def _rules(policy: str, case: dict[str, Any]) -> Rules:
     params, model = case["params"], case["model"]
-    gumbel = {
-        "considered_max": params["max_num_considered_actions"],
-        "value_scale": params["value_scale"],
-        "visits_init": params["maxvisit_init"],
-        "rescale": params["rescale_values"],
-        "mixed": params["use_mixed_value"],
-    } if policy == "gumbel_muzero" else {"puct_init": params["pb_c_init"], "puct_base": params["pb_c_base"]}  # fmt: skip
+    chosen = {"puct_init": "pb_c_init", "puct_base": "pb_c_base"}
+    if policy == "gumbel_muzero":
+        chosen = {
+            "considered_max": "max_num_considered_actions",
+            "value_scale": "value_scale",
+            "visits_init": "maxvisit_init",
+            "rescale": "rescale_values",
+            "mixed": "use_mixed_value",
+        }
     return rules(
         stochastic=policy == "stochastic_muzero",
         gumbel=policy == "gumbel_muzero",
@@ -74,40 +79,13 @@ def _rules(policy: str, case: dict[str, Any]) -> Rules:
         outcomes=model.get("num_chance", 1),
         legality=ALL_LEGAL,
         epsilon=params["epsilon"],
-        **gumbel,
+        **{ours: params[theirs] for ours, theirs in chosen.items()},
     )
 
 
-def _search(tree: Tree, ours: Rules, case: dict[str, Any]) -> None:
-    """The compiled phases, with the case's tables in the place of the networks."""
-    model, root = case["model"], case["root_state"]
-    at = np.zeros(ours.simulations + 1, np.int64)  # the table row of each node
-    at[ROOT] = root
-    legal = np.array(case["invalid_actions"]) == 0
-    noise = np.array(case.get("root_gumbel", np.zeros(ours.actions)))
-    plant(tree, ours, 0, 0, legal, _row(model["prior_logits"][root]), model["value"][root], noise)
-    schedule = halving_schedule(ours)
-    for t in range(ours.simulations):
-        parent, edge = select(tree, ours, schedule, 0, t)
-        here = at[parent]
-        if ours.stochastic and not tree.nodes[0, parent]["after"]:
-            row = model["afterstate"][here][edge]
-            answer = _row(model["chance_logits"][row]), model["afterstate_value"][row], 0.0, 1.0
-        else:
-            row = model["next_state"][here][edge]
-            answer = (
-                _row(model["prior_logits"][row]),
-                float(model["value"][row]),
-                float(model["reward"][here][edge]),
-                float(model["discount"][here][edge]),
-            )
-        node = expand(tree, ours, 0, t + 1, parent, edge, *answer)
-        at[node] = row
-        backup(tree, 0, node)
-
-
-def _row(values: list[float]) -> np.ndarray:
-    return np.array(values, np.float32)
+def _tables(model: dict[str, Any]) -> Tables:
+    names = Tables.__dataclass_fields__
+    return Tables(**{key: model[key] for key in names if key in model})
 
 
 def _edges(tree: Tree, ours: Rules) -> np.ndarray:
