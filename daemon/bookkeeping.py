@@ -1,10 +1,12 @@
 """What a replay writes down of its session: the run folder's rows, and the counters of the summary."""
 
+from collections.abc import Iterable, Sequence
 from time import perf_counter_ns
 
 from broker.types import Bar, Cancel, Fill, Instrument, Order, Trade
+from daemon.feeds import Feed
 from daemon.runfolder import RunFolder
-from daemon.summary import Costs, Drawdown, Latency
+from daemon.summary import Costs, Counts, Drawdown, Latency
 from strategy.plugin import Choice, Observation, Strategy
 
 
@@ -13,12 +15,13 @@ class Bookkeeper:
 
     Args:
         folder: where rows go.
-        instruments: by name.
+        instruments: those traded.
         commission_pips: of a completed trade.
     """
 
-    def __init__(self, folder: RunFolder, instruments: dict[str, Instrument], commission_pips: float) -> None:
-        self._folder, self._instruments, self._commission = folder, instruments, commission_pips
+    def __init__(self, folder: RunFolder, instruments: Iterable[Instrument], commission_pips: float) -> None:
+        self._folder, self._commission = folder, commission_pips
+        self._instruments = {instrument.name: instrument for instrument in instruments}
         self.trades: list[Trade] = []
         self.costs = Costs()
         self.drawdown = Drawdown()
@@ -54,6 +57,25 @@ class Bookkeeper:
         """Count a bar, and follow the curve of closed and open pips."""
         self.bars += 1
         self._mark(instrument.name, open_pips)
+
+    def counts(self, feeds: Sequence[Feed], latency: Latency, seconds: float) -> Counts:
+        """All that was counted, once the quotes are over."""
+        times = [time for feed in feeds for time in (feed.first, feed.last) if time is not None]
+        return Counts(
+            ticks=sum(feed.source.read for feed in feeds),
+            dropped=sum(feed.source.dropped for feed in feeds),
+            skipped_lines=sum(feed.source.skipped_lines for feed in feeds),
+            bars=self.bars,
+            decisions=self.decisions,
+            orders=self.orders,
+            first=min(times, default=None),
+            last=max(times, default=None),
+            seconds=seconds,
+            max_drawdown_mtm_pips=self.drawdown.largest,
+            costs=self.costs,
+            latency=latency,
+            decision_log_sha256=self._folder.decision_log_sha256,
+        )
 
     def _mark(self, instrument: str, open_pips: float) -> None:
         self._open_pips[instrument] = open_pips

@@ -1,4 +1,4 @@
-"""Strategies by name: built in, from the entry-point group `micro_trader.strategies`, or `path/to/file.py:ClassName`."""
+"""Strategies by name: built in, of the entry-point group `micro_trader.strategies`, or `path/to/file.py:Class`."""
 
 import importlib
 import importlib.util
@@ -58,7 +58,7 @@ def _module_of(path: Path) -> object:
     sys.modules[spec.name] = module  # dataclasses in the file look their module up
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # noqa: BLE001 - the file is the user's: whatever it raises is bad input
+    except Exception as error:
         trace = error.__traceback__
         lines = []
         while trace is not None:

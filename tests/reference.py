@@ -129,7 +129,7 @@ def trades_of(m: Market, decisions, length: int, latency: int, stop_sigma: float
 
 
 def sigmas(m: Market, length: int) -> dict[int, float]:
-    """Sigma in pips known at each bar's end: sqrt of the EMA(512) of squared changes of the mid close, from the first."""
+    """Sigma in pips at each bar's end: the root of the EMA(512) of squared changes of the mid close, from the first."""
     sigma, ema, before = {}, None, None
     for end, i in m.bar_ends(length):
         close = (int(m.bid[i]) + int(m.ask[i])) / 2 / m.points_per_pip

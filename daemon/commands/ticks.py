@@ -12,6 +12,7 @@ from broker.ticks.info import info
 from broker.ticks.synth import MARKETS, Plan, synth
 from daemon.console import Ui
 from daemon.options import Subparsers, add_command
+from daemon.reading import add_reading_options, reading_options
 
 _SUMMARY = "inspect, convert and synthesise tick files"
 
@@ -30,35 +31,14 @@ def register(subparsers: Subparsers) -> None:
     copy.add_argument("target", type=Path, metavar="OUT", help="ends in .csv[.gz|.zst], .parquet or .jsonl[.gz|.zst]")
     copy.set_defaults(handler=convert_file)
     for reading in (examine, copy):
+        reading.add_argument(
+            "--instrument", metavar="NAME", help="as in EUR_USD, where neither content nor name says it"
+        )
         add_reading_options(reading)
     about = "write synthetic ticks of a market whose best possible result is known"
     make = add_command(verbs, "synth", about, "micro-trader ticks synth ou EUR_USD-ou.csv.gz --bars 20000 --seed 1")
     _add_synth_options(make)
     make.set_defaults(handler=write_synthetic)
-
-
-def add_reading_options(parser: argparse.ArgumentParser) -> None:
-    """Add what a tick file may not say itself, and what is done about broken lines."""
-    group = parser.add_argument_group("reading")
-    group.add_argument("--instrument", metavar="NAME", help="as in EUR_USD, where neither content nor name says it")
-    group.add_argument("--date", metavar="DATE", help="day of a file with times of day only, as in 2012-12-03")
-    group.add_argument("--tz", metavar="ZONE", help="clock of a file that names none: UTC, UTC-5, Europe/Berlin")
-    group.add_argument("--spread-pips", type=float, metavar="PIPS", help="from bid to ask, for bars without an ask")
-    group.add_argument("--on-bad-line", choices=("fail", "skip"), default="fail", help="skipped lines are counted")
-    group.add_argument(
-        "--fix", choices=("drop", "swap"), default="drop", help="crossed quotes, where ticks are traded on"
-    )
-
-
-def reading_options(args: argparse.Namespace) -> ReadOptions:
-    """The options of `add_reading_options`, checked.
-
-    Raises:
-        BadInput: the instrument is unknown.
-    """
-    if args.instrument is not None:
-        instrument(args.instrument)
-    return ReadOptions(args.instrument, args.date, args.tz, args.spread_pips, args.on_bad_line, args.fix)
 
 
 def _add_synth_options(parser: argparse.ArgumentParser) -> None:
@@ -81,14 +61,14 @@ def _add_synth_options(parser: argparse.ArgumentParser) -> None:
 
 def show_info(args: argparse.Namespace, _ui: Ui) -> dict[str, Any]:
     """One file's figures, or `files` with those of each."""
-    options = reading_options(args)
+    options = _options(args)
     figures = [{"file": str(path), **info(path, options)} for path in args.files]
     return figures[0] if len(figures) == 1 else {"files": figures}
 
 
 def convert_file(args: argparse.Namespace, _ui: Ui) -> dict[str, Any]:
     """Convert; says how many rows were written."""
-    return convert(args.source, args.target, reading_options(args))
+    return convert(args.source, args.target, _options(args))
 
 
 def write_synthetic(args: argparse.Namespace, _ui: Ui) -> dict[str, Any]:
@@ -96,6 +76,12 @@ def write_synthetic(args: argparse.Namespace, _ui: Ui) -> dict[str, Any]:
     params = dict(map(_param, args.param))
     plan = Plan(args.market, args.bars, args.seed, args.ticks_per_bar, args.pip, args.scale, params)
     return synth(plan, args.out)
+
+
+def _options(args: argparse.Namespace) -> ReadOptions:
+    if args.instrument is not None:
+        instrument(args.instrument)
+    return reading_options(args, instrument=args.instrument)
 
 
 def _param(text: str) -> tuple[str, float]:

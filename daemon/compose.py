@@ -1,0 +1,86 @@
+"""Composition: the config's values become a session; replay, paper and live differ in broker and clock alone."""
+
+import hashlib
+from collections.abc import Sequence
+from decimal import Decimal
+
+import numpy as np
+
+from broker.bars import BarSize
+from broker.ledger import Ledger
+from broker.paper import Broker, PaperBroker
+from broker.rates import Rates
+from broker.types import SECOND, Instrument
+from daemon.bookkeeping import Timed
+from daemon.config import Config, bar_length
+from daemon.models import Chosen
+from daemon.summary import Latency
+from strategy import features
+from strategy.discovery import Factory
+from strategy.lane import Lane
+from strategy.plugin import Context
+from strategy.risk import Limits, Risk
+from strategy.session import Session, Sink
+
+MILLISECOND = SECOND // 1000
+
+
+def make_lane(
+    instrument: Instrument, config: Config, factory: Factory, chosen: Chosen | None, latency: Latency
+) -> Lane:
+    """One instrument's lane; each gets a generator of its own from the seed and its name."""
+    name = int.from_bytes(hashlib.sha256(instrument.name.encode()).digest()[:8])
+    settings = dict(config.strategies.get(config.strategy, {}))
+    if chosen is not None:
+        settings |= {
+            "simulations": config.model.simulations,
+            "root": config.model.root,
+            "allow_reverse": config.risk.allow_reverse,
+        }
+    context = Context(
+        instrument, np.random.SeedSequence((config.seed, name)), chosen.path if chosen else None, settings
+    )
+    strategy = Timed(factory(context), latency)
+    kind, size = bar_length(config.bar)
+    ledger = Ledger(instrument, slippage_pips=config.paper.slippage_pips, commission_pips=config.paper.commission_pips)
+    seen = features.get(strategy.feature_set) if strategy.feature_set else None
+    return Lane(instrument, BarSize(kind == "clock", size), seen, strategy, ledger)
+
+
+def make_session(lanes: Sequence[Lane], config: Config, broker: Broker, sink: Sink, run: str) -> Session:
+    """The session over its lanes, with the account's risk."""
+    return Session(
+        lanes=lanes,
+        broker=broker,
+        risk=Risk(limits_of(config), config.account.balance),
+        rates=Rates({pair: Decimal(str(price)) for pair, price in config.account.rates.items()}),
+        account=config.account.currency,
+        warmup_bars=config.model.warmup_bars,
+        run=run,
+        sink=sink,
+    )
+
+
+def paper_broker(config: Config) -> PaperBroker:
+    """The paper broker as the [paper] section has it."""
+    return PaperBroker(config.paper.latency_ms * MILLISECOND, config.paper.slippage_pips)
+
+
+def limits_of(config: Config) -> Limits:
+    """The [risk] section as the session's limits."""
+    r = config.risk
+    return Limits(
+        units=r.units,
+        risk_per_trade=r.risk_per_trade,
+        stop_sigma=r.stop_sigma,
+        take_profit_sigma=r.take_profit_sigma,
+        allow_reverse=r.allow_reverse,
+        max_units=r.max_units,
+        max_exposure=r.max_exposure,
+        max_spread_pips=r.max_spread_pips,
+        max_daily_loss=r.max_daily_loss,
+        max_drawdown=r.max_drawdown,
+        max_orders_per_minute=r.max_orders_per_minute,
+        max_quote_age=round(r.max_quote_age_s * SECOND),
+        flatten_before_weekend=r.flatten_before_weekend,
+    )

@@ -1,0 +1,78 @@
+"""Experience on its way from a session to the store."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from broker.errors import StorageFault
+from broker.types import Bar, Cancel, Fill, Instrument, Order, Trade
+from daemon.config import Config
+from daemon.console import Ui
+from strategy.plugin import Choice, Observation
+from strategy.session import Sink
+from training.experience import Segment
+from training.locks import writer_lock
+from training.recorder import Recorder
+from training.store_writer import ExperienceWriter
+
+STORE, SPOOL = "experience.db", "experience.spool"
+
+
+class Both:
+    """Two sinks as one."""
+
+    def __init__(self, first: Sink, second: Sink) -> None:
+        self._sinks = (first, second)
+
+    def decided(self, observation: Observation, choice: Choice, target: int, veto: str | None, model: str) -> None:
+        """Tell both."""
+        for sink in self._sinks:
+            sink.decided(observation, choice, target, veto, model)
+
+    def ordered(self, order: Order, end: Fill | Cancel) -> None:
+        """Tell both."""
+        for sink in self._sinks:
+            sink.ordered(order, end)
+
+    def traded(self, trade: Trade, fill: Fill) -> None:
+        """Tell both."""
+        for sink in self._sinks:
+            sink.traded(trade, fill)
+
+    def barred(self, instrument: Instrument, bar: Bar, open_pips: float) -> None:
+        """Tell both."""
+        for sink in self._sinks:
+            sink.barred(instrument, bar, open_pips)
+
+
+@contextmanager
+def stored_experience(config: Config, who: str, run: str, feature_set: str | None, ui: Ui) -> Iterator[Recorder]:
+    """A recorder whose segments go to the state folder's store; what is complete is handed on at the end.
+
+    A disk that fails is reported once; what could not be stored waits in the spool and is tried again.
+
+    Raises:
+        BadInput: another process writes to the store, or it is of a newer version.
+        StorageFault: something could neither be stored nor kept in the spool's file.
+    """
+    state = Path(config.state.dir)
+    with writer_lock(state, who, time.time_ns):
+        writer = ExperienceWriter(state / STORE, config.store.capacity, state / SPOOL)
+        warned = False
+
+        def keep(segment: Segment) -> None:
+            nonlocal warned
+            try:
+                writer.append(segment)
+            except StorageFault as fault:
+                if not warned:
+                    ui.warn(str(fault))
+                warned = True
+
+        recorder = Recorder(run, feature_set, keep)
+        try:
+            yield recorder
+            recorder.finish()
+        finally:
+            writer.close()
