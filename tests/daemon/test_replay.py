@@ -4,6 +4,8 @@ import csv
 import gzip
 import json
 import os
+import shutil
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from daemon.cli import main
+from daemon.models import BUNDLED
 from tests.reference import check_run
 
 BARS = 700
@@ -225,3 +228,66 @@ def test_a_strategy_from_a_file_runs(ticks: Path, tmp_path: Path) -> None:
     done = run_alone(ticks, tmp_path / "bad", "--strategy", f"{plugin}:Mine")
     assert done.returncode == 2
     assert f"{plugin}:2" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("more", [(), ("--bar", "100t"), ("--bar", "5s")])
+def test_the_model_decides_and_says_why(ticks: Path, tmp_path: Path, more: tuple[str, ...]) -> None:
+    """Policies sum to 1 and are 0 where illegal, as visits are; the bundled model calls itself untrained or trained."""
+    summary = replay(ticks, tmp_path / "run", "--seed", "7", "--state", str(tmp_path / "state"), *more)
+    decisions = [json.loads(line) for line in (tmp_path / "run" / "decisions.jsonl").read_text().splitlines()]
+    assert len(decisions) == summary["decisions"]
+    for decision in decisions:
+        assert sum(decision["policy"]) == pytest.approx(1.0, abs=1e-9)
+        assert sum(decision["outcome"]) == pytest.approx(1.0, abs=1e-6)
+        for legal, share, visits, q in zip(
+            *(decision[name] for name in ("legal", "policy", "visits", "q")), strict=True
+        ):
+            assert legal or (share == 0.0 and visits == 0)
+            assert (q is None) == (visits == 0)
+        assert decision["legal"][["HOLD", "BUY", "SELL", "CLOSE"].index(decision["action"])]
+        assert decision["model"] == summary["model"]
+    assert summary["untrained"] == str(summary["model"]).startswith("untrained")
+
+
+def test_the_models_replay_is_true_and_repeats(ticks: Path, tmp_path: Path) -> None:
+    """The account holds for the model's decisions too, and a second process writes the same bytes."""
+    summary = replay(ticks, tmp_path / "run", "--state", str(tmp_path / "state"))
+    assert check_run(tmp_path / "run", ticks) == summary["trades"]
+    done = run_alone(ticks, tmp_path / "again", "--state", str(tmp_path / "state"), hash_seed="9")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "again" / "decisions.jsonl").read_bytes() == (tmp_path / "run" / "decisions.jsonl").read_bytes()
+
+
+def test_experience_is_stored_on_demand_and_once(ticks: Path, tmp_path: Path) -> None:
+    """--store keeps every decision of the run; the same run again adds nothing; without it nothing is kept."""
+    state = tmp_path / "state"
+    summary = replay(ticks, tmp_path / "run", "--state", str(state), "--strategy", "random", "--no-store")
+    assert not (state / "experience.db").exists()
+    sizes = []
+    for out in ("first", "second"):
+        replay(ticks, tmp_path / out, "--state", str(state), "--strategy", "random", "--store")
+        with sqlite3.connect(state / "experience.db") as store:
+            sizes.append(store.execute("SELECT count(*) FROM step").fetchone()[0])
+    assert sizes == [summary["decisions"]] * 2
+
+
+@pytest.mark.parametrize("fault", ["flipped byte", "feature set", "missing"])
+def test_a_bad_model_folder_is_refused(
+    ticks: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], fault: str
+) -> None:
+    """Exit code 2 and one line that names the folder; nothing is written."""
+    folder = tmp_path / "model"
+    if fault != "missing":
+        shutil.copytree(BUNDLED, folder)
+    if fault == "flipped byte":
+        weights = bytearray((folder / "weights.safetensors").read_bytes())
+        weights[-1] ^= 1
+        (folder / "weights.safetensors").write_bytes(weights)
+    config = tmp_path / "config.toml"
+    config.write_text(f'[model]\nfeatures = "{"micro15" if fault == "feature set" else "edge20"}"\n')
+    command = ["replay", str(ticks), "--model", str(folder), "--config", str(config), "--out", str(tmp_path / "run")]
+    assert main(command) == 2
+    said = capsys.readouterr().err.strip()
+    assert str(folder) in said
+    assert "\n" not in said
+    assert not (tmp_path / "run").exists()
