@@ -24,6 +24,7 @@ DONE, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
 COMMANDS: Mapping[str, str] = {
     "replay": "replay recorded ticks through the live code path, and report",
+    "train": "learn from recorded ticks and register a candidate model",
     "report": "rebuild the HTML report of a run",
     "ticks": "inspect, convert and synthesise tick files",
     "models": "list, promote and roll back models",

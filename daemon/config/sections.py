@@ -143,6 +143,14 @@ class Store:
 
 
 @dataclass(frozen=True, slots=True)
+class Training:
+    """How `train` learns; docs/learning.md says what each figure of the recipe is worth."""
+
+    minutes: float = key(10.0, "longest time to learn; bounded passes over the data may end it sooner", POSITIVE, "min")
+    workers: int = key(1, "self-play processes; 0 plays in the learner's own, bit for bit repeatable", between(0, 256))
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """Where everything that a run leaves is kept."""
 
@@ -178,6 +186,7 @@ class Config:
     risk: Risk = field(default_factory=Risk)
     model: Model = field(default_factory=Model)
     store: Store = field(default_factory=Store)
+    training: Training = field(default_factory=Training)
     state: State = field(default_factory=State)
     log: Log = field(default_factory=Log)
     strategies: Mapping[str, Mapping[str, Any]] = key({}, "settings of each strategy, such as [strategies.ema-cross]")

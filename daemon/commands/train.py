@@ -1,0 +1,142 @@
+"""`micro-trader train`: learns from recorded ticks in a process of its own, and registers a candidate."""
+
+import argparse
+import json
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+from broker.errors import BadInput, Fatal
+from broker.ticks import ReadOptions
+from daemon.commands.replay import instruments_of
+from daemon.config import Config, bar_length
+from daemon.console import Meter, Ui
+from daemon.environment import git_commit
+from daemon.models import find_model
+from daemon.options import Subparsers, add_command, config_of
+from strategy.model import ABSTAINS
+
+EXAMPLE = """\
+micro-trader ticks synth regime synth-regime.csv.gz --bars 20000
+micro-trader train synth-regime.csv.gz --instrument EUR_USD --minutes 2 --from scratch"""
+REFUSED, INTERRUPTED = 2, 130
+SCRATCH = "scratch"
+
+
+def register(subparsers: Subparsers) -> None:
+    """Add the command's parser."""
+    parser = add_command(subparsers, "train", "learn from recorded ticks and register a candidate model", EXAMPLE)
+    parser.add_argument("ticks", nargs="+", type=Path, metavar="TICKS", help="tick or bar files of any known format")
+    parser.add_argument("--instrument", metavar="NAME[,NAME]", help="instruments of files that do not say")
+    parser.add_argument("--minutes", type=float, metavar="M", help="longest time to learn; it may be done sooner")
+    parser.add_argument("--steps", type=int, metavar="N", help="learner steps; with --workers 0 the same bytes again")
+    parser.add_argument("--seed", type=int, metavar="N", help="seed of everything random")
+    parser.add_argument(
+        "--from",
+        dest="parent",
+        metavar="VERSION|scratch",
+        help="model to go on from (default: none; an interrupted run of the same job is resumed, scratch forgets it)",
+    )
+    parser.add_argument("--workers", type=int, metavar="N", help="self-play processes; 0: play in the learner's own")
+    parser.add_argument("--bar", metavar="1m|5s|100t", help="length of a bar, and so of a decision")
+    parser.set_defaults(handler=run)
+
+
+def run(args: argparse.Namespace, ui: Ui) -> dict[str, Any]:
+    """Train and return the trainer's document.
+
+    Raises:
+        BadInput: the data or the parent can't be used.
+        KeyboardInterrupt: interrupted; what was learned so far is kept for the next run.
+    """
+    config = config_of(args, {"seed": ("--seed", args.seed), "bar": ("--bar", args.bar)})
+    document = job(args, config)
+    with (
+        subprocess.Popen(
+            (sys.executable, "-m", "training.trainer"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as child,
+        ui.progress("train", 1.0, "") as meter,
+    ):
+        assert child.stdin is not None
+        assert child.stdout is not None
+        try:
+            child.stdin.write(json.dumps(document))
+            child.stdin.close()
+            result = follow(child.stdout, meter, ui)
+            code = child.wait()
+        except KeyboardInterrupt:
+            child.wait()
+            ui.note("interrupted: the same command goes on from the last pass")
+            raise
+    if code == INTERRUPTED:
+        raise KeyboardInterrupt
+    return answer(result, code, ui)
+
+
+def job(args: argparse.Namespace, config: Config) -> dict[str, Any]:
+    """What the trainer is to do (`training.trainer.Job`)."""
+    if args.minutes is not None and args.minutes <= 0:
+        raise BadInput(f"{args.minutes} minutes", where="--minutes", mend="give more than 0")
+    if args.steps is not None and args.steps < 1:
+        raise BadInput(f"{args.steps} steps", where="--steps", mend="give at least 1")
+    workers = args.workers if args.workers is not None else config.training.workers
+    if workers < 0:
+        raise BadInput(f"{workers} workers", where="--workers", mend="give 0 or more")
+    state = Path(config.state.dir)
+    named = instruments_of(args.instrument)
+    parent = None if args.parent in (None, SCRATCH) else find_model(args.parent, state / "models")
+    kind, size = bar_length(config.bar)
+    minutes = args.minutes if args.minutes is not None else None if args.steps else config.training.minutes
+    return {
+        "files": [str(path) for path in args.ticks],
+        "options": asdict(ReadOptions(instrument=named[0] if len(named) == 1 else None, fix=config.paper.fix)),
+        "bar": [kind == "clock", size],
+        "feature_set": config.model.features,
+        "warmup_bars": config.model.warmup_bars,
+        "allow_reverse": config.risk.allow_reverse,
+        "simulations": config.model.simulations,
+        "models": str(state / "models"),
+        "checkpoint": str(state / "training" / "checkpoint.pt"),
+        "parent": None if parent is None else str(parent),
+        "fresh": args.parent == SCRATCH,
+        "minutes": minutes,
+        "steps": args.steps,
+        "seed": config.seed,
+        "workers": workers,
+        "recipe": {},
+        "code_version": git_commit(),
+    }
+
+
+def follow(lines: IO[str], meter: Meter, ui: Ui) -> dict[str, Any]:
+    """Relay progress until the last line, which is the result."""
+    last: dict[str, Any] = {}
+    for line in lines:
+        last = json.loads(line)
+        if "progress" in last:
+            seen = last["progress"]
+            meter.update(seen["share"])
+            losses, held = seen["losses"], seen["held_out"]
+            ui.note(
+                f"step {seen['step']}/{seen['steps']}  {seen['seconds']:.0f} s  policy {losses['policy']:.3f}  "
+                f"value {losses['value']:.3f}  reward {losses['reward']:.3f}  outcome {losses['outcome']:.3f}  "
+                f"held out {held['pips']:+.1f} pips/1000 bars, z {held['z']:.1f}"
+            )
+    return last
+
+
+def answer(result: dict[str, Any], code: int, ui: Ui) -> dict[str, Any]:
+    """The document, or the error that the trainer reported."""
+    if "done" in result:
+        document: dict[str, Any] = result["done"]
+        if document["status"] == ABSTAINS:
+            ui.warn("no edge that is more than luck on held-out data: the candidate abstains from trading")
+        return document
+    error = result.get("error")
+    if error is None:
+        raise Fatal(f"the trainer ended with code {code} and no result; nothing was registered")
+    if code == REFUSED:
+        raise BadInput(error["what"], where=error["where"], mend=error["mend"])
+    raise Fatal(error["what"])

@@ -1,0 +1,231 @@
+"""A course: the whole run of a learner over tapes, pass by pass, and the weights that it ends with.
+
+The last quarter of every tape is held out. After each pass the averaged networks are scored on it; the best are kept.
+Whether they may trade is decided by what play with search earns there: significantly more than nothing, counting how
+often was looked, or the model abstains.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from broker.errors import BadInput
+from broker.types import Float64s
+from strategy.features import FeatureSet
+from strategy.network_layout import Sizes, pack
+from strategy.network_tile import Float32s
+from strategy.search import new_search
+from strategy.search_tree import ONE_SIDE, REVERSIBLE, rules
+from training.heldout import Score, score, threshold
+from training.inputs import Normaliser, fit
+from training.learner import Learner, Losses, Recipe
+from training.lessons import Lessons
+from training.players import Players
+from training.selfplay import Lanes, Play, best_actions, play_rules
+from training.tape import Tape, mirror_of
+from training.targets import Bools, Prices
+
+HELD_OUT = 0.25
+"""Share of a tape, its end, that is never learned from."""
+FEWEST = 2000
+"""Decisions below which nothing can be learned or told from luck."""
+SCORED_AT_ONCE = 64
+
+
+class NotANumber(Exception):
+    """A loss was not finite: nothing of this run can be trusted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long and how to train.
+
+    Attributes:
+        recipe, play: of the learner and of self-play.
+        steps: most learner steps; None: what the recipe's passes make.
+        deadline: share of the allowed time that is over, 0 to 1 and beyond; always 0 without a limit.
+        seed: of everything random.
+        simulations: of the search that the model is to play with.
+        self_play: decisions played for each one learned from.
+    """
+
+    recipe: Recipe
+    play: Play
+    steps: int | None
+    deadline: Callable[[], float]
+    seed: int
+    simulations: int = 25
+    self_play: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A look at the held-out data, after a pass."""
+
+    step: int
+    score: Score
+    losses: Losses
+
+
+class Course:
+    """One run.
+
+    Args:
+        tapes: of the data, in time order each. features: of their rows. sizes: of the networks.
+        legal: `[3, 4]`. plan: how. players: makes who plays. start: tensors and normaliser to go on from, or None.
+
+    Raises:
+        BadInput: there is too little data.
+    """
+
+    def __init__(
+        self,
+        tapes: Sequence[Tape],
+        features: FeatureSet,
+        sizes: Sizes,
+        legal: Bools,
+        plan: Plan,
+        players: Callable[[Lanes], Players],
+        start: tuple[Mapping[str, Float32s], Normaliser] | None = None,
+    ) -> None:
+        count = sum(map(len, tapes))
+        if count < FEWEST or min(map(len, tapes)) == 0:
+            what = f"{count} decisions after the warm-up are too few to learn from"
+            raise BadInput(what, mend=f"give at least {FEWEST} bars more than the warm-up")
+        known = [tape.part(0, round(len(tape) * (1.0 - HELD_OUT))) for tape in tapes]
+        mirror = mirror_of(features)
+        both = known + [mirror.of(tape, sizes.outcomes) for tape in known]
+        self.normaliser = start[1] if start else fit(np.concatenate([tape.rows for tape in both]), features)
+        self.lessons = Lessons(both if plan.recipe.mirrored else known, self.normaliser, legal)
+        self._held = [tape.part(round(len(tape) * (1.0 - HELD_OUT)), len(tape)) for tape in tapes]
+        self._held_rows = [self.normaliser.of(tape.rows) for tape in self._held]
+        self.learner = Learner(sizes, plan.recipe, legal, plan.seed)
+        if start:
+            self.learner.start_from(start[0])
+        self._sizes, self._legal, self._plan = sizes, legal, plan
+        rows = self.lessons.rows
+        self._players = players(Lanes(rows, self.normaliser, legal, sizes, plan.play, plan.recipe.discount))
+        self._generator = np.random.Generator(np.random.PCG64(plan.seed))
+        self._per_pass = max(sum(map(len, known)) // plan.recipe.batch, 1)
+        self.total = min(plan.recipe.passes * self._per_pass, plan.steps or 10**12)
+        self.looks: list[Look] = []
+        self.best = self._snapshot()
+        self.best_pips = -np.inf
+        self.played = 0
+
+    @property
+    def done(self) -> bool:
+        """Whether the steps or the time are over."""
+        return self.learner.steps >= self.total or (self._plan.deadline() >= 1.0 and len(self.looks) > 0)
+
+    @property
+    def progress(self) -> float:
+        """Share of the run that is over."""
+        return min(1.0, max(self.learner.steps / self.total, self._plan.deadline()))
+
+    def passes(self) -> Iterator[Look]:
+        """Learn; after each pass, the look at the held-out data. A caller may stop between passes and go on later.
+
+        Raises:
+            NotANumber: a loss was not finite.
+        """
+        while not self.done:
+            self._play()
+            losses = [self._step(batch) for batch in self._batches() if self._plan.deadline() < 1.0 or not self.looks]
+            look = Look(self.learner.steps, self._raw_score(), mean_losses(losses))
+            self.looks.append(look)
+            if look.score.pips > self.best_pips:
+                self.best, self.best_pips = self._snapshot(), look.score.pips
+            yield look
+
+    def _play(self) -> None:
+        """Targets of the coming pass: of the path, and where self-play went, of its searches."""
+        self.lessons.prepare(self.learner)
+        plan = self._plan
+        turns = int(plan.self_play * self._per_pass * plan.recipe.batch / plan.play.lanes)
+        if turns:
+            seed = int(self._generator.integers(2**63))
+            for visited in self._players.play(self._snapshot(), seed, turns):
+                self.lessons.teach(visited.index, visited.position, visited.policy)
+                self.played += len(visited.index)
+
+    def _batches(self) -> Iterator[Any]:
+        recipe = self._plan.recipe
+        count = min(self._per_pass, self.total - self.learner.steps)
+        return self.lessons.batches(self._generator, recipe.batch, recipe.unroll, count)
+
+    def _step(self, batch: Any) -> Losses:
+        losses = self.learner.step(batch, self.progress)
+        if not np.isfinite(losses.total):
+            raise NotANumber(f"the loss of step {self.learner.steps} is not a finite number")
+        return losses
+
+    def _snapshot(self) -> dict[str, Float32s]:
+        return {name: tensor.numpy().copy() for name, tensor in self.learner.average.state_dict().items()}
+
+    def _raw_score(self) -> Score:
+        """Of the policy without search, on the held-out data."""
+        choices = []
+        for rows in self._held_rows:
+            logits, _ = self.learner.look(torch.from_numpy(self.normaliser.from_all_sides(rows)))
+            choices.append(logits.argmax(-1).numpy())
+        return score_of(self._held, choices)
+
+    def searched_score(self, beta: float) -> Score:
+        """Of the best weights with search, on the held-out data."""
+        plan = self._plan
+        chosen = rules(
+            simulations=plan.simulations,
+            outcomes=self._sizes.outcomes,
+            legality=REVERSIBLE if self._legal[0, 1] else ONE_SIDE,
+            discount=plan.recipe.discount,
+            **play_rules(beta),
+        )
+        search = new_search(pack(self._sizes, self.best), chosen, 3 * SCORED_AT_ONCE)
+        side = self.normaliser.side
+        return score_of(self._held, [best_actions(rows, side, self._legal, search) for rows in self._held_rows])
+
+    def trades(self, found: Score) -> bool:
+        """Whether a held-out score is more than luck."""
+        return found.z > threshold(len(self.looks) + 1)
+
+    def close(self) -> None:
+        """End the players."""
+        self._players.close()
+
+    def state(self) -> dict[str, Any]:
+        """All that a later run needs to go on exactly from the end of a pass."""
+        return {
+            "learner": self.learner.state(),
+            "generator": json.dumps(self._generator.bit_generator.state),
+            "looks": json.dumps([asdict(look) for look in self.looks]),
+            "best": {name: torch.from_numpy(values) for name, values in self.best.items()},
+            "best_pips": float(self.best_pips),
+            "played": self.played,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from `state`."""
+        self.learner.restore(state["learner"])
+        self._generator.bit_generator.state = json.loads(state["generator"])
+        self.looks = [
+            Look(look["step"], Score(**look["score"]), Losses(**look["losses"])) for look in json.loads(state["looks"])
+        ]
+        self.best = {name: tensor.numpy() for name, tensor in state["best"].items()}
+        self.best_pips, self.played = float(state["best_pips"]), int(state["played"])
+
+
+def score_of(tapes: Sequence[Tape], choices: Sequence[Any]) -> Score:
+    """Of choices `[n, 3]` on several tapes, one after the other."""
+    prices = Prices(*(np.concatenate(columns) for columns in zip(*(tape.prices for tape in tapes), strict=True)))
+    return score(prices, np.concatenate(choices))
+
+
+def mean_losses(losses: Sequence[Losses]) -> Losses:
+    """Over the steps of a pass."""
+    table: Float64s = np.array([list(asdict(some).values()) for some in losses])
+    return Losses(*table.mean(0).tolist())
