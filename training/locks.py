@@ -52,9 +52,13 @@ class FileLock:
             raise BadInput(
                 f"in use by {holder}", where=str(self._path), mend="wait for it to end, or stop it"
             ) from None
-        note = {"who": self._who, "pid": os.getpid(), "since": rfc3339(self._now())}
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, json.dumps(note).encode(), 0)
+        try:
+            note = {"who": self._who, "pid": os.getpid(), "since": rfc3339(self._now())}
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, json.dumps(note).encode(), 0)
+        except OSError as error:
+            os.close(handle)
+            raise StorageFault(f"can't write the lock: {error.strerror}", where=str(self._path)) from error
         self._handle = handle
 
     def release(self) -> None:

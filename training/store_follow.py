@@ -12,7 +12,7 @@ from training.quality import Half
 from training.records import RecordCache
 from training.store_eviction import EVICTED_KEPT
 from training.store_rows import Damaged
-from training.store_scan import read_segment, scan
+from training.store_scan import read_segment, scan, snapshot
 
 _SLACK = 1.25
 _BLOCK = 4096
@@ -122,19 +122,16 @@ class Mirror:
 
     def _read(self, key: int) -> tuple[Segment, list[tuple[int, float, float]]]:
         """A segment, and (step, td_error, score) of its steps, as they are at one moment."""
-        self._db.execute("BEGIN")
         try:
-            segment = read_segment(self._db, key)
-            opinions = self._db.execute(
-                "SELECT score.* FROM score JOIN segment ON step BETWEEN first_step AND first_step + steps - 1"
-                " WHERE segment.id = ? ORDER BY step",
-                (key,),
-            ).fetchall()
+            with snapshot(self._db):
+                segment = read_segment(self._db, key)
+                opinions = self._db.execute(
+                    "SELECT score.* FROM score JOIN segment ON step BETWEEN first_step AND first_step + steps - 1"
+                    " WHERE segment.id = ? ORDER BY step",
+                    (key,),
+                ).fetchall()
         except sqlite3.DatabaseError as error:
             raise Damaged(str(error)) from error
-        finally:
-            if self._db.in_transaction:
-                self._db.execute("COMMIT")
         if len(opinions) != len(segment.steps):
             raise Damaged("a step has no score")
         return segment, opinions

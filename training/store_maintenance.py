@@ -11,7 +11,7 @@ from training.quality import Half, mean_score
 from training.store_eviction import evict, remove
 from training.store_insert import Transaction
 from training.store_rows import Damaged
-from training.store_scan import read_segment, scan, segment_ids
+from training.store_scan import read_segment, scan, segment_ids, snapshot
 from training.store_schema import SCHEMA_VERSION, connect, copy_database
 
 _SCORE_BLOCK = 65_536
@@ -145,21 +145,18 @@ class ExperienceMaintenance:
 
     def _rescore(self, key: int) -> bool:
         """Check a segment's rows, and make its scores again where they aren't what its TD errors say."""
-        self.db.execute("BEGIN")
         try:
-            if self._one("SELECT 1 FROM standing WHERE segment = ?", key) is None:
-                return False  # evicted meanwhile
-            segment = read_segment(self.db, key)
-            first = self._one("SELECT first_step FROM segment WHERE id = ?", key)
-            rows = self.db.execute(
-                "SELECT td_error, score FROM score WHERE step BETWEEN ? AND ? ORDER BY step",
-                (first, first + len(segment.steps) - 1),
-            ).fetchall()
+            with snapshot(self.db):
+                if self._one("SELECT 1 FROM standing WHERE segment = ?", key) is None:
+                    return False  # evicted meanwhile
+                segment = read_segment(self.db, key)
+                first = self._one("SELECT first_step FROM segment WHERE id = ?", key)
+                rows = self.db.execute(
+                    "SELECT td_error, score FROM score WHERE step BETWEEN ? AND ? ORDER BY step",
+                    (first, first + len(segment.steps) - 1),
+                ).fetchall()
         except sqlite3.DatabaseError as error:
             raise Damaged(str(error)) from error
-        finally:
-            if self.db.in_transaction:
-                self.db.execute("COMMIT")
         errors = np.array([row[0] for row in rows], np.float64)
         if len(rows) == len(segment.steps) and [row[1] for row in rows] == segment.scores(errors).tolist():
             return False

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from training.experience import Segment
@@ -34,6 +35,17 @@ def read_segment(db: sqlite3.Connection, key: int) -> Segment:
     except (sqlite3.DatabaseError, OverflowError, TypeError) as error:
         raise Damaged(f"can't be read: {error}") from error
     return segment_of(run, values, checksum, steps)
+
+
+@contextmanager
+def snapshot(db: sqlite3.Connection) -> Iterator[None]:
+    """What is read inside is of one moment, whatever others write."""
+    db.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")  # nothing was written; a commit may fail on a damaged file
 
 
 def segment_ids(db: sqlite3.Connection) -> list[int]:
