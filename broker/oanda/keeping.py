@@ -72,6 +72,7 @@ class Keeper:
         self._wake = asyncio.Event()
         self._reading = asyncio.Lock()
         self._disagreements = 0
+        self._difference: AccountState | None = None
 
     async def run(self, tasks: asyncio.TaskGroup) -> None:
         """Follow and check until cancelled."""
@@ -234,10 +235,24 @@ class Keeper:
                 raise Lost("the account moved while it was compared")
             self.book.tell(Alarm("reset", f"transactions {ours.cursor} to {theirs.cursor} cannot be read"))
         self._disagreements = 0
-        if ours.doubtful or theirs.cursor != ours.cursor or not same_trades(ours, theirs):
+        if ours.doubtful or theirs.cursor != ours.cursor or self._differs(ours, theirs):
             self._keep_names(ours, theirs)
             self.book.adopt(theirs)
         return self._streaming and self.reconnects == streaming_since
+
+    def _differs(self, ours: AccountState, theirs: AccountState) -> bool:
+        """Whether two accounts at the same transaction differ, and have done so before: reads may lag writes.
+
+        Raises:
+            Lost: they differ for the first time: look again soon.
+        """
+        before, self._difference = self._difference, None if same_trades(ours, theirs) else theirs
+        if self._difference is None:
+            return False
+        if before is None or before.cursor != theirs.cursor or not same_trades(before, theirs):
+            raise Lost("the account differs from its log")
+        self._difference = None
+        return True
 
     @staticmethod
     def _keep_names(ours: AccountState, theirs: AccountState) -> None:
