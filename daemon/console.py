@@ -90,7 +90,8 @@ class Meter:
             refresh_per_second=REFRESHES_PER_S,
             disable=not console.is_terminal,
         )
-        self._task: TaskID = self._progress.add_task(escape(description), total=total)
+        self._task: TaskID = self._progress.add_task(escape(description), total=total, done=0.0)
+        self._done, self._by_share = 0.0, False
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -103,28 +104,31 @@ class Meter:
 
     def advance(self, amount: float) -> None:
         """Add to the work done."""
-        self._progress.advance(self._task, amount)
+        self.update(self._done + amount)
 
     def update(self, done: float) -> None:
         """Set the work done."""
-        self._progress.update(self._task, completed=done)
+        self._done = done
+        completed = None if self._by_share else done
+        self._progress.update(self._task, completed=completed, done=done)
 
     def reach(self, share: float) -> None:
-        """Say how far along the work is (0 to 1) where its total isn't known: the total is extrapolated from it."""
-        done = self._progress.tasks[0].completed
-        self._progress.update(self._task, total=done / share if share > 0 else None)
+        """Say how far along the work is (0 to 1) where its total isn't known."""
+        total = None if self._by_share else 1.0  # set once: a new total would forget the speed
+        self._by_share = True
+        self._progress.update(self._task, total=total, completed=share)
 
 
 class _SpeedColumn(ProgressColumn):
-    """Amount of work a second."""
+    """Amount of work a second, over all the time that it took so far."""
 
     def __init__(self, unit: str) -> None:
         super().__init__()
         self._unit = unit
 
     def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text(f"{speed:,.0f} {self._unit}/s" if speed is not None else f"- {self._unit}/s", style="cyan")
+        done, elapsed = task.fields["done"], task.finished_time or task.elapsed
+        return Text(f"{done / elapsed:,.0f} {self._unit}/s" if done and elapsed else f"- {self._unit}/s", style="cyan")
 
 
 def _figures(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -9,7 +9,6 @@ from broker.errors import BadInput
 from broker.ticks import ReadOptions, TickFile, TickStream, open_ticks
 from broker.types import SECOND, Instrument, Quotes
 from daemon.config import bar_length
-from daemon.console import Meter
 
 
 def open_by_instrument(
@@ -58,13 +57,13 @@ class Feed:
         self.first: int | None = None
         self.last: int | None = None
 
-    def batches(self, meter: Meter) -> Iterator[Quotes]:
-        """The quotes, in batches; tells the meter how far they have come."""
+    def batches(self, told: Callable[[int], None]) -> Iterator[Quotes]:
+        """The quotes, in batches, whose lengths are told as they pass."""
         for quotes in self.source:
             if self.first is None:
                 self.first = int(quotes.time[0])
             self.last = int(quotes.time[-1])
-            meter.advance(len(quotes))
+            told(len(quotes))
             yield quotes
 
 

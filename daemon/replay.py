@@ -93,7 +93,12 @@ def _fold(
             sink = Both(books, held.enter_context(stored_experience(config, "replay", run, seen, ui)))
         meter = held.enter_context(ui.progress("replay", None, "ticks"))
         session = make_session(lanes, config, paper_broker(config), sink, run)
-        fold(session, [feed.batches(meter) for feed in feeds], pacer(request.speed))
+
+        def passed(quotes: int) -> None:
+            meter.advance(quotes)
+            meter.reach(sum(feed.source.share_read for feed in feeds) / len(feeds))
+
+        fold(session, [feed.batches(passed) for feed in feeds], pacer(request.speed))
 
 
 def _described(

@@ -47,6 +47,11 @@ class TickFile:
         return self.quotes(ordered=False)
 
     @property
+    def bytes_taken(self) -> int:
+        """How far the reading at hand has come in the file as it lies on the disk; 0 for Parquet."""
+        return self._source.packed.taken if self._source.packed else 0
+
+    @property
     def needs_spread(self) -> bool:
         """Whether these are bars without an ask."""
         return self._source.is_bars and "open_ask" not in self._source.columns

@@ -18,18 +18,20 @@ _PACKED = 1 << 14  # packed bytes handed to a decompressor at once
 _FAULTS = (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error, zstandard.ZstdError, zipfile.BadZipFile)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Packed:
     """A file and how it is packed.
 
     Attributes:
         kind: `plain`, `gzip`, `zstd`, `zip` or `lzma`.
         member: the name inside a zip, else "".
+        taken: bytes of the file that the reading at hand has taken in.
     """
 
     path: Path
     kind: str
     member: str = ""
+    taken: int = 0
 
     def blocks(self) -> Iterator[bytes]:
         """The contents, in non-empty blocks of about a MiB (LZMA and Zstandard: bounded by their ratio).
@@ -57,22 +59,26 @@ class Packed:
     def _plain(self) -> Iterator[bytes]:
         with self.path.open("rb") as file:
             while block := file.read(BLOCK):
+                self.taken = file.tell()
                 yield block
 
     def _gzip(self) -> Iterator[bytes]:
-        with gzip.open(self.path, "rb") as file:
+        with self.path.open("rb") as packed, gzip.open(packed, "rb") as file:
             while block := file.read(BLOCK):
+                self.taken = packed.tell()
                 yield block
 
     def _zip(self) -> Iterator[bytes]:
-        with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as file:
+        with self.path.open("rb") as packed, zipfile.ZipFile(packed) as archive, archive.open(self.member) as file:
             while block := file.read(BLOCK):
+                self.taken = packed.tell()
                 yield block
 
     def _zstd(self) -> Iterator[bytes]:
         with self.path.open("rb") as file:
             frame = zstandard.ZstdDecompressor().decompressobj()
             while data := file.read(_PACKED):
+                self.taken = file.tell()
                 while data:
                     if frame.eof:
                         frame = zstandard.ZstdDecompressor().decompressobj()
@@ -89,6 +95,7 @@ class Packed:
                 data = file.read(_PACKED) if stream.needs_input else b""
                 if not data and stream.needs_input:
                     raise EOFError("the stream has no end")
+                self.taken = file.tell()
                 if block := stream.decompress(data, BLOCK):
                     yield block
 

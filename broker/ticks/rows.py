@@ -7,6 +7,7 @@ import numpy as np
 
 from broker.errors import BadInput
 from broker.ticks.numbers import Digits
+from broker.ticks.packing import Packed
 from broker.types import Instrument, Int64s
 
 QUOTE_COLUMNS = ("bid", "ask")
@@ -77,6 +78,7 @@ class Source:
         time_digits: decimals of the seconds in the file's times, so that a copy looks alike.
         may_be_empty: no quote at all is no fault.
         bar_step: length of a bar by the file's name, ns; 0 where it doesn't say.
+        packed: what the rows are read from; None for Parquet.
     """
 
     path: str
@@ -87,6 +89,7 @@ class Source:
     time_digits: int = 9
     may_be_empty: bool = False
     bar_step: int = 0
+    packed: Packed | None = None
 
     @property
     def is_bars(self) -> bool:

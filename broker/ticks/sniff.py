@@ -1,5 +1,6 @@
 """Recognises the format of a tick file from its content; names only fill in what content can't say."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from broker.errors import BadInput
@@ -30,12 +31,12 @@ def recognise(path: Path, options: ReadOptions) -> Source:
     if packed.kind == "plain" and head.startswith(MAGIC):
         return parquet_source(path, options)
     if packed.kind == "lzma":
-        return dukascopy.bi5_source(packed, options)
+        return replace(dukascopy.bi5_source(packed, options), packed=packed)
     lines = read_head(packed, options)
     for reader in _TEXT_FORMATS:
         source = reader(lines)
         if source is not None:
-            return source
+            return replace(source, packed=packed)
     raise BadInput(
         f"not a tick file of a known format: it begins with {lines.first[:60]!r}",
         where=f"{path}:1",

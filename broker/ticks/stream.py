@@ -33,6 +33,12 @@ class TickStream:
         self._files, self._options, self._ordered = tuple(files), options, ordered
         self.read = self.dropped = self.swapped = self.skipped_lines = 0
 
+    @property
+    def share_read(self) -> float:
+        """How far the reading has come, 0 to 1, by the bytes of the files; 0 where that isn't known."""
+        total = sum(file.path.stat().st_size for file in self._files)
+        return sum(file.bytes_taken for file in self._files) / total if total else 0.0
+
     def __iter__(self) -> Iterator[Quotes]:
         """Clean quotes, at most `ReadOptions.batch` at once (several files: of each).
 
