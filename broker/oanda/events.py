@@ -99,7 +99,7 @@ class Noted:
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """Something a person should know: `unauthorised`, `stop_missing`, `stop_restored`, `behind`, `reset`."""
+    """Something a person should know: `unauthorised`, `order_failed`, `stop_missing`, `stop_restored`, `level`, `log`."""
 
     kind: str
     text: str

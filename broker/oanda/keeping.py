@@ -21,7 +21,7 @@ from broker.oanda.transport import Answer, Transport
 from broker.types import Cancel
 
 MOST_PAGES = 1000  # of `sinceid`; it may be capped at a few hundred transactions
-MOST_DISAGREEMENTS = 6  # in a row, until the account's word is taken even against its own log
+MOST_DISAGREEMENTS = 6  # in a row, until a person is told, and unreadable transactions are skipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,15 +230,27 @@ class Keeper:
         theirs = of_account(answer.body["account"], _last_id(answer), self.book.instruments)
         ours = self.book.state
         if theirs.cursor != ours.cursor:
-            self._disagreements += unreadable or theirs.cursor < ours.cursor
-            if self._disagreements <= MOST_DISAGREEMENTS:
-                raise Lost("the account moved while it was compared")
-            self.book.tell(Alarm("reset", f"transactions {ours.cursor} to {theirs.cursor} cannot be read"))
+            self._check_cursor(ours.cursor, theirs.cursor, unreadable)
         self._disagreements = 0
         if ours.doubtful or theirs.cursor != ours.cursor or self._differs(ours, theirs):
             self._keep_names(ours, theirs)
             self.book.adopt(theirs)
         return self._streaming and self.reconnects == streaming_since
+
+    def _check_cursor(self, ours: int, theirs: int, unreadable: bool) -> None:
+        """Return where the account is ahead for good, over transactions that nobody can read.
+
+        A log shorter than remembered is never taken: what it holds was counted before. It is another account's, or a
+        read that lags; until it is whole again nothing new is opened, and a person is told.
+
+        Raises:
+            Lost: look again soon.
+        """
+        self._disagreements += unreadable or theirs < ours
+        if self._disagreements == MOST_DISAGREEMENTS:
+            self.book.tell(Alarm("log", f"the log ends at {theirs}, and {ours} were read"))
+        if theirs < ours or self._disagreements < MOST_DISAGREEMENTS:
+            raise Lost("the account moved while it was compared")
 
     def _differs(self, ours: AccountState, theirs: AccountState) -> bool:
         """Whether two accounts at the same transaction differ, and have done so before: reads may lag writes.

@@ -380,18 +380,40 @@ def test_accounts_of_another_kind_are_refused() -> None:
             run(lambda extra=extra: main(extra))  # type: ignore[misc]
 
 
-def test_a_log_shorter_than_remembered_is_an_alarm_not_a_loop() -> None:
-    """An account that was reset: after some tries its word is taken, and said aloud."""
+def test_a_log_shorter_than_remembered_is_never_taken() -> None:
+    """What it holds was counted before: nothing is counted again, nothing new is opened, and a person is told."""
 
     async def main() -> None:
         async with rig(Desk()) as made:
             for _ in range(5):
-                made.desk.add("CLIENT_CONFIGURE")
+                made.desk.fill(10)
             await made.until(lambda: made.account.book.state.cursor == 6)
+            kept = made.desk.log[2:]
             del made.desk.log[2:]
             made.desk.cut("transactions")
-            await made.until(lambda: "reset" in [a.kind for a in made.heard.of(Alarm)], 600)
+            await asyncio.sleep(600)
+            assert [a.kind for a in made.heard.of(Alarm)] == ["log"]
+            assert (made.account.ready, made.account.book.state.cursor) == (False, 6)
+            made.desk.log.extend(kept)
             await made.until(lambda: made.account.ready)
-            assert made.account.book.state.cursor == 2
+            assert len(made.heard.of(Filled)) == 5
+
+    run(main)
+
+
+def test_transactions_that_cannot_be_read_are_skipped_in_the_end() -> None:
+    """A hole that no GET fills may not stop the account for ever: its word is taken, and told."""
+
+    async def main() -> None:
+        async with rig(Desk()) as made:
+            made.desk.fill(30)
+            hidden = made.desk.log[1]
+            made.desk.deaf = True
+            made.desk.fill(40)
+            made.desk.log[2] = {**hidden, "id": "x"}
+            made.desk.cut("transactions")
+            await made.until(lambda: made.heard.of(Adopted), 900)
+            assert (made.account.position(EUR_USD), made.account.book.state.cursor) == (70, 3)
+            assert made.heard.of(Adopted) == [Adopted(EUR_USD, 30, 70)]
 
     run(main)
