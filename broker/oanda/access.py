@@ -36,9 +36,9 @@ class Secret:
         """The text itself."""
         return self._text
 
-    def scrub(self, text: str) -> str:
-        """`text` with every occurrence of the secret masked: a server may echo what it was sent."""
-        return text.replace(self._text, "***")
+    def scrub(self, data: bytes) -> bytes:
+        """`data` with every occurrence of the secret masked: a server may echo what it was sent."""
+        return data.replace(self._text.encode(), b"***")
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,7 @@ class Noted:
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """Something a person should know: `unauthorised`, `order_failed`, `stop_missing`, `stop_restored`, `level`, `log`."""
+    """For a person: `unauthorised`, `order_failed`, `stop_missing`, `stop_restored`, `level` or `log`."""
 
     kind: str
     text: str

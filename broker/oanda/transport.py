@@ -131,8 +131,7 @@ class Transport:
         failure: Failure
         try:
             async with self._request(self.access.hosts.rest, request, path, timeout) as response:
-                raw = await _read(response.content)
-                return self._understood(response, raw, request)
+                return self._understood(response, await self._read(response.content), request)
         except _UNSENT as error:
             failure = Unsent(f"no connection for {_name(request)}: {_reason(error)}")
         except _BROKEN as error:
@@ -154,7 +153,7 @@ class Transport:
             async with asyncio.timeout(self.waits.answer):
                 response = await opening.__aenter__()
                 if response.status != 200:
-                    self._understood(response, await _read(response.content), request)
+                    self._understood(response, await self._read(response.content), request)
         except _BROKEN as error:
             failure = StreamLost(f"no stream from {_name(request)}: {_reason(error)}")
         except Unavailable as error:
@@ -205,6 +204,16 @@ class Transport:
     async def _before_connecting(self, _session: aiohttp.ClientSession, _context: SimpleNamespace, _: Any) -> None:
         await self._pace.connections.take()
 
+    async def _read(self, content: aiohttp.StreamReader) -> bytes:
+        """A whole body, without the token that an angry server may echo."""
+        parts, size = [], 0
+        async for block in content.iter_chunked(_BLOCK):
+            parts.append(block)
+            size += len(block)
+            if size > LARGEST_ANSWER:
+                raise ValueError("too large an answer")
+        return self.access.token.scrub(b"".join(parts))
+
     def _understood(self, response: aiohttp.ClientResponse, raw: bytes, request: APIRequest) -> Answer:
         """The answer, or the failure that it is."""
         status, request_id = response.status, response.headers.get("RequestID", "")[:100]
@@ -214,7 +223,7 @@ class Transport:
                 raise Lost(f"an answer to {_name(request)} that is no JSON", status=status, request_id=request_id)
             return Answer(status, body, request_id)
         said = str((body or {}).get("errorMessage", "no message"))
-        what = self.access.token.scrub(f"{_name(request)}: {' '.join(said.split())}")
+        what = f"{_name(request)}: {' '.join(said.split())}"
         code = str((body or {}).get("errorCode", ""))[:100]
         kind = _kind(status, said)
         if kind is Unavailable:
@@ -256,16 +265,6 @@ def decoded(raw: bytes) -> Mapping[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None
-
-
-async def _read(content: aiohttp.StreamReader) -> bytes:
-    parts, size = [], 0
-    async for block in content.iter_chunked(_BLOCK):
-        parts.append(block)
-        size += len(block)
-        if size > LARGEST_ANSWER:
-            raise ValueError("too large an answer")
-    return b"".join(parts)
 
 
 def _kind(status: int, said: str) -> type[Failure]:

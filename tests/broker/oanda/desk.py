@@ -132,7 +132,11 @@ class Desk:
         tiers = {"bids": [{"price": _text(self.bid), "liquidity": "1"}], "asks": [{"price": _text(self.ask)}]}
         said = {"orderID": str(number - 1), "reason": "MARKET_ORDER", "instrument": instrument, "units": str(units),
                 "price": _text(price), "fullPrice": tiers, "pl": "0.0", "accountBalance": "100000.0"}  # fmt: skip
-        return self.add("ORDER_FILL", **(said | fields | more))
+        filled = self.add("ORDER_FILL", **(said | fields | more))
+        for key in [key for key, held in self.orders.items() if int(held["tradeID"]) not in self.trades]:
+            del self.orders[key]
+            self.add("ORDER_CANCEL", orderID=str(key), reason="LINKED_TRADE_CLOSED")
+        return filled
 
     # What it answers.
 
@@ -221,7 +225,7 @@ class Desk:
         created = self.add("MARKET_ORDER", reason="CLIENT_ORDER", **asked)
         answer: Json = {"orderCreateTransaction": created}
         units, held = int(order["units"]), sum(trade["units"] for trade in self.trades.values())
-        if order["positionFill"] == "REDUCE_ONLY" and held * units >= 0:
+        if order["positionFill"] == "REDUCE_ONLY" and (held * units >= 0 or abs(units) > abs(held)):
             word, reason = "cancel", "CLOSEOUT_POSITION_DOESNT_EXIST"
         if word == "cancel":
             answer["orderCancelTransaction"] = self.add("ORDER_CANCEL", orderID=created["id"], reason=reason)
@@ -272,6 +276,8 @@ class Desk:
         try:
             while (data := await queue.get()) is not None:
                 await response.write(data)
+        except ConnectionResetError:
+            pass
         finally:
             self._streams[kind].remove(queue)
         return response

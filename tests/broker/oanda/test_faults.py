@@ -145,7 +145,7 @@ def test_the_faults_do_bite() -> None:
 
 
 def test_filled_events_carry_what_the_ledger_needs() -> None:
-    """A fill's event names the order, the trade, the money and the quote; the database row is written with the cursor."""
+    """A fill's event names the order, the trade, the money and the quote; the cursor is past it."""
 
     async def main() -> None:
         async with rig(Desk()) as made:
