@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
 VARIABLE = "NUMBA_CACHE_DIR"
@@ -26,6 +26,12 @@ def use_kernel_cache(environ: MutableMapping[str, str]) -> None:
     environ[VARIABLE] = str(base / f"kernels-{digest(Path(__file__).resolve().parents[1])}")
     for old in sorted(base.glob("kernels-*"), key=lambda path: path.stat().st_mtime)[:-KEPT]:
         shutil.rmtree(old, ignore_errors=True)
+
+
+def must_compile(environ: Mapping[str, str]) -> bool:
+    """Whether the kernels of these sources were never compiled here."""
+    folder = Path(environ.get(VARIABLE, ""))
+    return not folder.is_dir() or not any(folder.iterdir())
 
 
 def digest(root: Path) -> str:

@@ -51,6 +51,8 @@ class Lane:
         self.in_flight: dict[str, Order] = {}
 
         self.watch = idle_watch()
+        none = np.empty(0, np.int64)
+        self.advance(Quotes(none, none, none), 0)  # the kernel is compiled before the first quote
 
     @property
     def expected_units(self) -> int:

@@ -58,7 +58,14 @@ class MuZero:
         self._search = new_search(
             model.network(), search_rules(settings, model.search, model.discount, model.sizes.outcomes)
         )
+        self._rehearse()
         self._noisy = (settings.gumbel_scale if settings.root == "gumbel" else settings.dirichlet_share) > 0.0
+
+    def _rehearse(self) -> None:
+        """Search once from a neutral observation, so that the first decision finds its kernels compiled."""
+        self._search.work.features[0] = 0.0
+        self._search.roots.legal[0] = True
+        self._search.run()
 
     @property
     def model(self) -> str:

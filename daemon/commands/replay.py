@@ -1,6 +1,7 @@
 """`micro-trader replay`: recorded ticks through the live code path."""
 
 import argparse
+import os
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 from broker.errors import BadInput
 from broker.instruments import instrument
 from daemon.console import Ui
+from daemon.kernels import must_compile
 from daemon.options import Subparsers, add_command, config_of
 from daemon.reading import add_reading_options, reading_options
 from daemon.replay import Request, replay
@@ -60,6 +62,8 @@ def run(args: argparse.Namespace, ui: Ui) -> dict[str, Any]:
         speed=speed_of(args.speed),
         store=args.store,
     )
+    if must_compile(os.environ):
+        ui.note("compiling kernels: this happens once, and takes about half a minute")
     summary = replay(request, config, ui)
     ui.note(f"report: {request.out / 'report.html'}")
     return summary

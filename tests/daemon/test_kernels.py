@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from daemon.kernels import PACKAGES, VARIABLE, digest, kernel_sources, use_kernel_cache
+from daemon.kernels import PACKAGES, VARIABLE, digest, kernel_sources, must_compile, use_kernel_cache
 
 
 def test_the_digest_is_of_what_kernels_are_made_from(tmp_path: Path) -> None:
@@ -64,3 +64,11 @@ def test_old_folders_go(tmp_path: Path) -> None:
         os.utime(base / f"kernels-{age}", (age, age))
     use_kernel_cache({"XDG_CACHE_HOME": str(tmp_path)})
     assert sorted(path.name for path in base.iterdir()) == ["kernels-2", "kernels-3", "kernels-4"]
+
+
+def test_a_cache_without_kernels_must_compile(tmp_path: Path) -> None:
+    """So that the user can be told why the first run takes longer."""
+    environ = {VARIABLE: str(tmp_path / "kernels")}
+    assert must_compile(environ)
+    (tmp_path / "kernels" / "x").mkdir(parents=True)
+    assert not must_compile(environ)

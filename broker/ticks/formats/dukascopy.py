@@ -4,7 +4,7 @@ A .bi5 is LZMA of 20-byte big-endian rows: u4 ms in the hour, u4 ask, u4 bid (po
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -46,6 +46,8 @@ def bi5_source(packed: Packed, options: ReadOptions) -> Source:
     Raises:
         BadInput: its name and the options tell too little.
     """
+    if packed.path.stat().st_size == 0:  # no tick, so its hour may be any
+        options = replace(options, date="1970-01-01T00")
     said, hour = bi5_name(packed.path, options)
     instrument = settle_instrument(packed.path, said, options)
     return Source(

@@ -213,6 +213,9 @@ def test_empty_files(tmp_path: Path) -> None:
     empty.parent.mkdir(parents=True)
     empty.write_bytes(b"")
     assert quotes_of(open_ticks(empty)) == []
+    nameless = tmp_path / "nothing.bi5"
+    nameless.write_bytes(b"")
+    assert quotes_of(open_ticks(nameless, ReadOptions(instrument="GBP_JPY"))) == []
     empty.write_bytes(lzma.compress(b"", lzma.FORMAT_ALONE))
     assert quotes_of(open_ticks(empty)) == []
     for content in ("", "\n\n", "time,bid,ask\n"):
