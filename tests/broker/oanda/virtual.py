@@ -36,18 +36,23 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._virtual = _Selector()
         super().__init__(self._virtual)
         self.listeners: dict[str, Listening] = {}
-        self.connections = 0
+        self.pipes: list[Pipe] = []
 
     def time(self) -> float:
         return self._virtual.now
 
+    def unplug(self) -> None:
+        """Break every connection."""
+        for pipe in self.pipes:
+            pipe.close()
+
     async def create_unix_connection(self, protocol_factory: Any, path: Any = None, **_: Any) -> Any:
         if path not in self.listeners:
             raise ConnectionRefusedError(111, "Connection refused")
-        self.connections += 1
         client, server = protocol_factory(), self.listeners[path]()
         near, far = Pipe(self, client), Pipe(self, server)
         near.peer, far.peer = far, near
+        self.pipes = [pipe for pipe in (*self.pipes, near) if not pipe.is_closing()]
         server.connection_made(far)
         client.connection_made(near)
         return near, client
