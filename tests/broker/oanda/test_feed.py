@@ -148,12 +148,12 @@ def test_unknown_lines_are_kept_and_passed_over() -> None:
 
 
 def test_a_closed_market_is_healthy() -> None:
-    """hootnot#173: a snapshot that is not tradeable, then heartbeats for two days: no alarm, no reconnect."""
+    """hootnot#173: a snapshot that is not tradeable, then heartbeats for hours: no alarm, no reconnect."""
 
     async def main() -> None:
         async with rig(Desk()) as made:
             made.desk.price(tradeable=False)
-            await asyncio.sleep(2 * 86_400)
+            await asyncio.sleep(6 * 3600)
             assert made.feed.reconnects == made.account.keeper.reconnects == 0
             price = made.feed.fresh(EUR_USD)
             assert price is not None
