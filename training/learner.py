@@ -215,14 +215,15 @@ class Learner:
         self.average.load_state_dict(state)
 
     def state(self) -> dict[str, Any]:
-        """All that a later run needs to go on exactly from here."""
-        return {
+        """All that a later run needs to go on exactly from here; a copy."""
+        state = {
             "networks": self.networks.state_dict(),
             "predictor": self.predictor.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "steps": self.steps,
         }
+        return copy.deepcopy(state)
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from `state`."""

@@ -1,0 +1,183 @@
+"""The table of learning: train and replay on markets whose optimum is known, cell by cell, resumable.
+
+    python -m benchmarks.learn [--markets ou,mart] [--bars 20000,50000] [--features edge20] [--seeds 1,2,3]
+                               [--minutes 10] [--workers 1] [--synth ../shared/synth] [--cells var/learn]
+
+A cell is a market, a file size, a feature set and a seed: it trains a candidate from scratch on one path, replays it on
+20,000 unseen bars of another, and divides its pips per 1000 bars by what the optimal policy earns on that path. Beside
+it stands the best fitted EMA rule. A finished cell is kept under a hash of its settings and of the program's code;
+changed code makes it stale. `--show` prints what is kept and runs nothing.
+"""
+
+import argparse
+import csv
+import hashlib
+import importlib
+import itertools
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).parents[1]
+WARMUP, TEST_BARS = 512, 20_000
+CODE = ("broker", "strategy", "training")
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One entry of the table."""
+
+    market: str
+    bars: int
+    features: str
+    seed: int
+    minutes: float
+    workers: int
+
+    def name(self) -> str:
+        """File name of its result."""
+        settings = json.dumps(asdict(self), sort_keys=True)
+        return f"{self.market}-{self.bars}-{self.features}-{self.seed}-{digest(settings, code())}"
+
+
+def main() -> None:
+    """Run the cells that are missing and print the table."""
+    options = _options()
+    sys.path.insert(0, str(options.synth))
+    market = importlib.import_module("synth")
+    options.cells.mkdir(parents=True, exist_ok=True)
+    axes = (options.bars, options.features, options.seeds, options.markets)
+    for bars, features, seed, name in itertools.product(*(axis.split(",") for axis in axes)):
+        cell = Cell(name, int(bars), features, int(seed), options.minutes, options.workers)
+        kept = options.cells / f"{cell.name()}.json"
+        if not kept.exists() and not options.show:
+            kept.write_text(json.dumps(asdict(cell) | run(cell, market, options.cells / cell.name()), indent=1))
+        if kept.exists():
+            show(json.loads(kept.read_text()))
+
+
+def run(cell: Cell, market: Any, folder: Path) -> dict[str, Any]:
+    """Train, replay, score."""
+    folder.mkdir(exist_ok=True)
+    config = folder / "config.toml"
+    config.write_text(f'seed = {cell.seed}\n[model]\nfeatures = "{cell.features}"\nwarmup_bars = {WARMUP}\n')
+    train, test = folder / "EUR_USD-train.csv.gz", folder / "EUR_USD-test.csv.gz"
+    unseen = 10_000 + cell.seed
+    market.gen(cell.market, str(train), cell.bars, 100 + cell.seed)
+    market.gen(cell.market, str(test), TEST_BARS + WARMUP, unseen)
+    common = ("--config", str(config), "--state", str(folder), "--json")
+    limits = ("--minutes", str(cell.minutes), "--workers", str(cell.workers), "--from", "scratch")
+    learned = command("train", str(train), *limits, *common)
+    replayed = command("replay", str(test), "--model", learned["version"], "--out", str(folder / "run"), *common)
+    decided = decisions(folder / "run" / "decisions.jsonl")
+    mid, _ = market.path(cell.market, TEST_BARS + WARMUP, unseen)
+    pips = replayed["net_pips"] / len(decided) * 1000.0
+    return {
+        "pips": pips,
+        "trades": replayed["trades"] / len(decided) * 1000.0,
+        "in_market": float(np.mean([line["position"] != 0 for line in decided])),
+        "calibration": calibration(decided, mid[WARMUP:]),
+        **references(cell, market, mid),
+        "status": learned["status"],
+        "held_out": learned["held_out"],
+        "seconds": learned["seconds"],
+        "steps": learned["steps"],
+        "selfplay_steps": learned["selfplay_steps"],
+    }
+
+
+def references(cell: Cell, market: Any, mid: Any) -> dict[str, float]:
+    """Pips per 1000 bars of the optimal policy on this path, and of the EMA rule fitted on the training path."""
+    spread = market.P[cell.market]["spread"]
+    _, grid, policy = market.dp(cell.market)
+    statistic, _ = market.features(cell.market, mid)
+    actions = market.act(grid, policy, statistic)
+    best = market.evaluate(mid[WARMUP:], actions[WARMUP:], spread)[1]
+    trained, _ = market.path(cell.market, cell.bars, 100 + cell.seed)
+    both = np.concatenate([trained, mid + trained[-1] - mid[0]])
+    _, rule = market.simple_threshold(cell.market, both, cell.bars)
+    start = len(trained) + WARMUP
+    return {"optimum": best, "ema_rule": market.evaluate(both[start:], rule[start:], spread)[1]}
+
+
+def calibration(decided: list[dict[str, Any]], mid: Any) -> float | None:
+    """Expected calibration error of the outcome probabilities: 10 bins an outcome, weighted; None where abstaining."""
+    if decided[0]["outcome"] is None:
+        return None
+    labels = importlib.import_module("strategy.features").outcome_label
+    change = np.diff(np.round(mid * 10) / 10)
+    s = [np.std(change[max(i - 20, 0) : i]) if i else 0.0 for i in range(len(change))]
+    label = np.array([labels(move, width) for move, width in zip(change, s, strict=True)])[20:]
+    said = np.array([line["outcome"] for line in decided])[20 : 20 + len(label)]
+    label = label[: len(said)]
+    error = 0.0
+    for k, bin_ in itertools.product(range(said.shape[1]), range(10)):
+        here = np.minimum((said[:, k] * 10).astype(int), 9) == bin_
+        if here.any():
+            error += abs(said[here, k].mean() - (label[here] == k).mean()) * here.mean() / said.shape[1]
+    return float(error)
+
+
+def command(*arguments: str) -> dict[str, Any]:
+    """One command of the program and its JSON document."""
+    done = subprocess.run((sys.executable, "-m", "daemon", *arguments), cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+def decisions(path: Path) -> list[dict[str, Any]]:
+    """The decision log."""
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def code() -> str:
+    """Hash of what decides and learns."""
+    return digest(*(path.read_text() for path in sources()))
+
+
+def sources() -> Iterator[Path]:
+    """Its files, in order."""
+    for floor in CODE:
+        yield from sorted((ROOT / floor).rglob("*.py"))
+
+
+def digest(*texts: str) -> str:
+    """Twelve hex digits."""
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:12]
+
+
+def show(result: dict[str, Any]) -> None:
+    """One line of the table."""
+    share = f"{result['pips'] / result['optimum']:.3f}" if result["optimum"] > 1.0 else "-"
+    columns = (result["market"], result["bars"], result["features"], result["seed"], share)
+    figures = [f"{result[name]:.2f}" for name in ("pips", "optimum", "ema_rule", "trades", "in_market", "seconds")]
+    error = result["calibration"]
+    writer = csv.writer(sys.stdout, delimiter="\t")
+    writer.writerow((*columns, *figures, result["status"], "-" if error is None else f"{error:.4f}"))
+    sys.stdout.flush()
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.learn", description="shares of known optima")
+    parser.add_argument("--markets", default="regime,ou_easy,ou,mart,trap")
+    parser.add_argument("--bars", default="50000,20000")
+    parser.add_argument("--features", default="edge20,micro15")
+    parser.add_argument("--seeds", default="1,2,3")
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--synth", type=Path, default=ROOT.parent / "shared" / "synth")
+    parser.add_argument("--cells", type=Path, default=ROOT / "var" / "learn")
+    parser.add_argument("--show", action="store_true", help="print what is kept, run nothing")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

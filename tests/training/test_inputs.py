@@ -1,0 +1,31 @@
+"""The normaliser: fixed figures, the side as it is, and nothing of what a recorded path can't know."""
+
+import numpy as np
+
+from tests.training.made_tape import EDGE20, swinging, tape_of
+from training.inputs import fit
+
+
+def test_market_inputs_are_standardised_and_position_inputs_fade() -> None:
+    """Market columns have mean 0 and deviation 1, volatility at most 1; of the position only the side is seen."""
+    rows = tape_of(swinging(900, 4)).rows
+    normaliser = fit(rows, EDGE20)
+    first = EDGE20.size - EDGE20.position
+    scaled = normaliser.of(rows)
+    assert np.allclose(scaled[:, : first - 1].mean(0), 0.0, atol=1e-5)
+    assert np.allclose(scaled[:, : first - 1].std(0), 1.0, atol=1e-4)
+    assert scaled[:, first - 1].std() <= 1.0
+    row = np.full((1, EDGE20.size), 5.0, np.float32)
+    row[0, normaliser.side] = -1.0
+    assert normaliser.of(row)[0, first:].tolist() == [-1.0, *[np.float32(5e-30)] * 5]
+
+
+def test_a_decision_is_seen_from_all_sides() -> None:
+    """Short, flat and long differ in the side alone."""
+    rows = tape_of(swinging(300, 5)).rows
+    normaliser = fit(rows, EDGE20)
+    wide = normaliser.from_all_sides(normaliser.of(rows))
+    assert wide.shape == (len(rows), 3, EDGE20.size)
+    assert wide[7, :, normaliser.side].tolist() == [-1.0, 0.0, 1.0]
+    others = np.delete(wide, normaliser.side, -1)
+    assert (others == others[:, :1]).all()
