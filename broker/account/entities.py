@@ -21,7 +21,7 @@ class Order:
         units: signed; 0 for a dependent, whose units are its trade's.
         price: None where it has none.
         ending: how it was filled, cancelled or replaced, in OANDA's JSON.
-        mark: the trailing stop's value, or the market price when an if-touched order was made.
+        mark: while pending, the trailing stop's value, or the market price when an if-touched order was made.
     """
 
     id: int

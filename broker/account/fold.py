@@ -53,7 +53,7 @@ def _order(state: State, said: Json) -> None:
 def _fill(state: State, said: Json) -> None:
     order = state.orders[int(said["orderID"])]
     state.pending.pop(order.id, None)
-    order.state = FILLED
+    order.state, order.mark = FILLED, None
     order.ending.update(fillingTransactionID=said["id"], filledTime=said["time"])
     for part in said.get("tradesClosed", ()):
         _reduce(state, part, said)
@@ -102,7 +102,7 @@ def _reduce(state: State, part: Json, said: Json) -> None:
 def _cancel(state: State, said: Json) -> None:
     order = state.orders[int(said["orderID"])]
     state.pending.pop(order.id, None)
-    order.state = CANCELLED
+    order.state, order.mark = CANCELLED, None
     order.ending.update(cancellingTransactionID=said["id"], cancelledTime=said["time"])
     if "replacedByOrderID" in said:
         order.ending["replacedByOrderID"] = said["replacedByOrderID"]

@@ -96,6 +96,8 @@ class Subscriber:
                     self._empty.set()
                     if self.closed:
                         return
+        except ConnectionError:
+            return  # the client has gone
         finally:
             self.closed = True
             self._empty.set()
