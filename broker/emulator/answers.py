@@ -1,6 +1,7 @@
 """Answers in OANDA's shape: JSON with the times as the client wants them, and errors with their bodies."""
 
 import json
+from contextvars import ContextVar
 from typing import Any
 
 from aiohttp import web
@@ -15,6 +16,12 @@ TIME_FIELDS = frozenset(
     "marginCallEnterTime lastMarginCallExtensionTime from to".split()
 )
 UNAUTHORIZED = "Insufficient authorization to perform request."
+REQUEST_ID: ContextVar[str] = ContextVar("REQUEST_ID")
+"""Number of the request being answered."""
+
+BASE_URL: ContextVar[str] = ContextVar("BASE_URL")
+"""Where the API is served, whatever host the client named."""
+
 FORBIDDEN = "The provided request was forbidden."
 
 

@@ -21,7 +21,7 @@ from broker.account.views import (
     summary_json,
     trade_json,
 )
-from broker.emulator.answers import Absent, OutOfRange, answer
+from broker.emulator.answers import BASE_URL, Absent, OutOfRange, answer
 from broker.emulator.candles import GRANULARITIES, WEEKDAYS, Alignment, boundaries, candles, span
 from broker.emulator.exchange import Exchange, Json
 from broker.emulator.params import (
@@ -300,7 +300,7 @@ class Reading:
 
 def _url(request: web.Request) -> str:
     """The request's URL without its query, whatever host the client named."""
-    return f"{request['base']}{request.rel_url.raw_path}"
+    return f"{BASE_URL.get()}{request.rel_url.raw_path}"
 
 
 def window(

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from broker.account import BadRequest
 from broker.bars import BarSize
-from broker.emulator.answers import FORBIDDEN, UNAUTHORIZED, Absent, OutOfRange, error, wants_unix
+from broker.emulator.answers import BASE_URL, FORBIDDEN, REQUEST_ID, UNAUTHORIZED, Absent, OutOfRange, error, wants_unix
 from broker.emulator.control import Control
 from broker.emulator.exchange import Exchange
 from broker.emulator.faults import Faults
@@ -164,8 +164,9 @@ class Emulator:
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """What every request passes: its number, the faults, the token, the account, and the shape of errors."""
         self._requests += 1
-        request["id"] = number = str(24_000_000_000_000_000 + self._requests)
-        request["base"] = self.base
+        number = str(24_000_000_000_000_000 + self._requests)
+        REQUEST_ID.set(number)
+        BASE_URL.set(self.base)
         try:
             response = await self._faulty(request, handler)
         except BadRequest as refused:
@@ -259,7 +260,7 @@ def _broken(request: web.Request) -> web.Response:
 
 
 async def _begin(request: web.Request) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"Content-Type": "application/octet-stream", "RequestID": request["id"]})
+    response = web.StreamResponse(headers={"Content-Type": "application/octet-stream", "RequestID": REQUEST_ID.get()})
     response.enable_chunked_encoding()
     await response.prepare(request)
     return response

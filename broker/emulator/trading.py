@@ -16,7 +16,7 @@ from broker.account.closing import (
 )
 from broker.account.drafts import MISSING
 from broker.account.placing import cancel_order, create_order, modify_order_extensions, replace_order
-from broker.emulator.answers import Absent, answer
+from broker.emulator.answers import BASE_URL, REQUEST_ID, Absent, answer
 from broker.emulator.exchange import Exchange, Json
 from broker.emulator.params import body_of, instrument_name, specifier
 from broker.emulator.playback import Playback
@@ -59,18 +59,22 @@ class Trading:
 
     async def create(self, request: web.Request) -> web.Response:
         """POST .../orders."""
-        asked, number = (await body_of(request)).get("order"), request["id"]
+        asked, number = (await body_of(request)).get("order"), REQUEST_ID.get()
         written: list[Json] = await self._arrive(lambda account: create_order(account, asked, number))
         if _is_reject(written):
             return self._rejected(request, written, {"orderRejectTransaction": written[0]}, written[0]["rejectReason"])
         said = {"orderCreateTransaction": written[0], **_fate(written[1:], written[0]["id"])}
         response = self._answer(request, written, said, 201)
-        response.headers["Location"] = f"{request['base']}{request.rel_url.raw_path}/{written[0]['id']}"
+        response.headers["Location"] = f"{BASE_URL.get()}{request.rel_url.raw_path}/{written[0]['id']}"
         return response
 
     async def replace(self, request: web.Request) -> web.Response:
         """PUT .../orders/{orderSpecifier}."""
-        spec, asked, number = specifier(request, "orderSpecifier"), (await body_of(request)).get("order"), request["id"]
+        spec, asked, number = (
+            specifier(request, "orderSpecifier"),
+            (await body_of(request)).get("order"),
+            REQUEST_ID.get(),
+        )
         written: list[Json] = await self._arrive(lambda account: replace_order(account, spec, asked, number))
         if _is_reject(written):
             is_cancel = written[0]["type"] == "ORDER_CANCEL_REJECT"
@@ -83,12 +87,12 @@ class Trading:
         said = {"orderCancelTransaction": cancelled, "orderCreateTransaction": created, **fate}
         response = self._answer(request, written, said, 201)
         orders = request.rel_url.raw_path.rpartition("/")[0]
-        response.headers["Location"] = f"{request['base']}{orders}/{created['id']}"
+        response.headers["Location"] = f"{BASE_URL.get()}{orders}/{created['id']}"
         return response
 
     async def cancel(self, request: web.Request) -> web.Response:
         """PUT .../orders/{orderSpecifier}/cancel."""
-        spec, number = specifier(request, "orderSpecifier"), request["id"]
+        spec, number = specifier(request, "orderSpecifier"), REQUEST_ID.get()
         written = self._exchange.do(lambda account: cancel_order(account, spec, number))
         if _is_reject(written):
             said = {"orderCancelRejectTransaction": written[0]}
@@ -97,13 +101,13 @@ class Trading:
 
     async def order_extensions(self, request: web.Request) -> web.Response:
         """PUT .../orders/{orderSpecifier}/clientExtensions."""
-        spec, body, number = specifier(request, "orderSpecifier"), await body_of(request), request["id"]
+        spec, body, number = specifier(request, "orderSpecifier"), await body_of(request), REQUEST_ID.get()
         written = self._exchange.do(lambda account: modify_order_extensions(account, spec, body, number))
         return self._extensions(request, written, "orderClientExtensionsModify")
 
     async def trade_extensions(self, request: web.Request) -> web.Response:
         """PUT .../trades/{tradeSpecifier}/clientExtensions."""
-        spec, body, number = specifier(request, "tradeSpecifier"), await body_of(request), request["id"]
+        spec, body, number = specifier(request, "tradeSpecifier"), await body_of(request), REQUEST_ID.get()
         written = self._exchange.do(lambda account: modify_trade_extensions(account, spec, body, number))
         return self._extensions(request, written, "tradeClientExtensionsModify")
 
@@ -116,7 +120,7 @@ class Trading:
     async def close_trade(self, request: web.Request) -> web.Response:
         """PUT .../trades/{tradeSpecifier}/close."""
         spec, body = specifier(request, "tradeSpecifier"), await body_of(request, may_be_empty=True)
-        units, number = body.get("units", "ALL"), request["id"]
+        units, number = body.get("units", "ALL"), REQUEST_ID.get()
         written: list[Json] = await self._arrive(lambda account: close_trade(account, spec, units, number))
         if _is_reject(written):
             return self._rejected(request, written, {"orderRejectTransaction": written[0]}, written[0]["rejectReason"])
@@ -126,7 +130,7 @@ class Trading:
     async def close_position(self, request: web.Request) -> web.Response:
         """PUT .../positions/{instrument}/close."""
         name = instrument_name(request.match_info["instrument"], self._exchange.instruments)
-        body, number = await body_of(request, may_be_empty=True), request["id"]
+        body, number = await body_of(request, may_be_empty=True), REQUEST_ID.get()
         sides: dict[str, list[Json]] = await self._arrive(lambda account: close_position(account, name, body, number))
         said: Json = {}
         reason = None
@@ -145,7 +149,7 @@ class Trading:
 
     async def dependents(self, request: web.Request) -> web.Response:
         """PUT .../trades/{tradeSpecifier}/orders."""
-        spec, body, number = specifier(request, "tradeSpecifier"), await body_of(request), request["id"]
+        spec, body, number = specifier(request, "tradeSpecifier"), await body_of(request), REQUEST_ID.get()
         if not any(name in body for name in LINKS):
             raise BadRequest(MISSING)
         try:
@@ -167,7 +171,7 @@ class Trading:
 
     async def configure(self, request: web.Request) -> web.Response:
         """PATCH .../configuration."""
-        body, number = await body_of(request), request["id"]
+        body, number = await body_of(request), REQUEST_ID.get()
         written = self._exchange.do(lambda account: configure(account, body, number))
         if _is_reject(written):
             said = {"clientConfigureRejectTransaction": written[0]}
