@@ -19,7 +19,7 @@ from broker.oanda.events import (
 )
 from broker.oanda.failures import Denied, Lost, StreamLost, Unauthorised, Unavailable, Unsent
 from broker.oanda.feed import Backfill, Down, FeedEvent, FeedWaits, Gap, PriceFeed
-from broker.oanda.history import candles
+from broker.oanda.history import GRANULARITIES, candles, instruments
 from broker.oanda.keeping import KeeperWaits
 from broker.oanda.orderlog import OrderLog
 from broker.oanda.pacing import TokenBucket
@@ -28,6 +28,7 @@ from broker.oanda.transport import Answer, Pace, Transport, Waits
 from broker.oanda.wire import Beat, Candle, Price
 
 __all__ = [
+    "GRANULARITIES",
     "LIVE",
     "PRACTICE",
     "Accepted",
@@ -70,4 +71,5 @@ __all__ = [
     "Waits",
     "candles",
     "hosts_of",
+    "instruments",
 ]

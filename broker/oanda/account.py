@@ -18,10 +18,11 @@ import numpy.typing as npt
 from broker.errors import BadInput, Fatal, Transient
 from broker.oanda import wire
 from broker.oanda.book import Book
-from broker.oanda.endpoints import AccountDetails, AccountInstruments, OrderCreate
+from broker.oanda.endpoints import AccountDetails, OrderCreate
 from broker.oanda.events import ENDS, Alarm, Doubted, Ended, Event, Filled, Listener, Outcome
 from broker.oanda.failures import Denied, Unauthorised, Unsent
 from broker.oanda.folding import POSITION_GONE
+from broker.oanda.history import instruments
 from broker.oanda.keeping import Keeper, KeeperWaits
 from broker.oanda.orderlog import OrderLog
 from broker.oanda.pacing import Backoff
@@ -113,33 +114,27 @@ class Account:
             Transient, Denied, Unauthorised: OANDA could not be asked.
         """
         name = self._transport.access.account
-        body = (await self._transport.send(AccountInstruments(name))).body
-        instruments = {}
-        for found in body.get("instruments", ()):
-            try:
-                instruments[str(found["name"])] = wire.instrument(found)
-            except (ValueError, KeyError):
-                continue  # nothing can trade it then, and nothing else depends on it
+        found = await instruments(self._transport)
         body = (await self._transport.send(AccountDetails(name))).body
         account = body.get("account", {})
         for key, what in (("mt4AccountID", "a MetaTrader account"), ("hedgingEnabled", "a hedging account")):
             if account.get(key):
                 raise BadInput(f"{what} is not supported", where="OANDA_ACCOUNT", mend="use a netting v20 account")
         self.currency = str(account.get("currency", ""))
-        book = self._book(account, wire.parse_id(body["lastTransactionID"]), instruments)
+        book = self._book(account, wire.parse_id(body["lastTransactionID"]), found)
         self._keeper = Keeper(self._transport, book, self._waits, self._dice)
         backoff = partial(Backoff, self._waits.stop_patience, self._waits.retry_longest, self._dice.random)
         self._protection = Protection(self._transport, book, self._keeper.catch_up, self.submit, backoff)
-        return instruments
+        return found
 
-    def _book(self, account: Mapping[str, Any], last_id: int, instruments: dict[str, Instrument]) -> Book:
+    def _book(self, account: Mapping[str, Any], last_id: int, known: dict[str, Instrument]) -> Book:
         """The book as last left; of an account never used before, as the account now stands."""
         if (state := self._log.state()) is not None:
-            return Book(self._log, state, instruments, self._listener, self._noticed)
-        theirs = of_account(account, last_id, instruments)
+            return Book(self._log, state, known, self._listener, self._noticed)
+        theirs = of_account(account, last_id, known)
         state = AccountState(last_id, theirs.balance)
         self._log.commit(state, [], (), lambda _: None, now=self._now())
-        book = Book(self._log, state, instruments, self._listener, self._noticed)
+        book = Book(self._log, state, known, self._listener, self._noticed)
         book.adopt(theirs)
         return book
 

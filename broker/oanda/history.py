@@ -1,10 +1,10 @@
-"""Candles from the user's own account, paged: complete ones, bid and ask, each once."""
+"""What OANDA tells on asking: the account's instruments, and candles, paged, complete, bid and ask, each once."""
 
 from collections.abc import AsyncIterator
 
 from broker.errors import BadInput
 from broker.oanda import wire
-from broker.oanda.endpoints import InstrumentsCandles
+from broker.oanda.endpoints import AccountInstruments, InstrumentsCandles
 from broker.oanda.transport import Transport
 from broker.oanda.wire import Candle
 from broker.rfc3339 import rfc3339
@@ -19,6 +19,22 @@ GRANULARITIES = {
     "W": 7 * DAY,
 }
 """Length of a candle by its name, ns (a day of the trading calendar may be an hour shorter or longer)."""
+
+
+async def instruments(transport: Transport) -> dict[str, Instrument]:
+    """The account's instruments by name: precision and margin as the broker has them.
+
+    Raises:
+        Transient, Denied, Unauthorised: OANDA could not be asked, or said no.
+    """
+    body = (await transport.send(AccountInstruments(transport.access.account))).body
+    found = {}
+    for message in body.get("instruments", ()):
+        try:
+            found[str(message["name"])] = wire.instrument(message)
+        except (ValueError, KeyError):
+            continue  # nothing can trade it then, and nothing else depends on it
+    return found
 
 
 async def candles(

@@ -1,6 +1,7 @@
-"""`micro-trader ticks`: inspect, convert and synthesise tick files."""
+"""`micro-trader ticks`: inspect, convert, synthesise, record and download tick files."""
 
 import argparse
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,16 @@ from broker.ticks.convert import convert
 from broker.ticks.info import info
 from broker.ticks.synth import MARKETS, Plan, synth
 from daemon.console import Ui
-from daemon.options import Subparsers, add_command
+from daemon.options import Handler, Subparsers, add_command
 from daemon.reading import add_reading_options, reading_options
 
-_SUMMARY = "inspect, convert and synthesise tick files"
+_SUMMARY = "inspect, convert, synthesise, record and download tick files"
 
 
 def register(subparsers: Subparsers) -> None:
     """Add `ticks` and its subcommands."""
     parser = add_command(subparsers, "ticks", _SUMMARY, "micro-trader ticks info EUR_USD-2014.csv.gz")
-    verbs = parser.add_subparsers(required=True, metavar="info|convert|synth")
+    verbs = parser.add_subparsers(required=True, metavar="info|convert|synth|record|download")
     about = "say what tick files hold: rows, times, gaps, crossed quotes, duplicates"
     examine = add_command(verbs, "info", about, "micro-trader ticks info EUR_USD-2014.csv.gz --json")
     examine.add_argument("files", nargs="+", type=Path, metavar="FILE", help="tick files of any known format")
@@ -39,6 +40,11 @@ def register(subparsers: Subparsers) -> None:
     make = add_command(verbs, "synth", about, "micro-trader ticks synth ou EUR_USD-ou.csv.gz --bars 20000 --seed 1")
     _add_synth_options(make)
     make.set_defaults(handler=write_synthetic)
+    about = "record the prices of your account's stream, raw, a file a day"
+    _add_record_options(add_command(verbs, "record", about, "micro-trader ticks record --instrument EUR_USD,USD_JPY"))
+    about = "download candles from your account into a file of bars"
+    example = "micro-trader ticks download EUR_USD-2024.csv.gz --instrument EUR_USD --from 2024-01-01 --to 2025-01-01"
+    _add_download_options(add_command(verbs, "download", about, example))
 
 
 def _add_synth_options(parser: argparse.ArgumentParser) -> None:
@@ -57,6 +63,32 @@ def _add_synth_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--param", action="append", default=[], metavar="KEY=VALUE", help="set a parameter of the market (repeatable)"
     )
+
+
+def _add_record_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--instrument", metavar="NAME[,NAME]", help="what to record (default: `instruments`)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder (default: ticks/ in the state folder)")
+    parser.add_argument("--minutes", type=float, metavar="M", help="stop after this time (default: when interrupted)")
+    parser.set_defaults(handler=_later("record"))
+
+
+def _add_download_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("out", type=Path, metavar="OUT", help="ends in .csv[.gz|.zst] or .parquet")
+    parser.add_argument("--instrument", required=True, metavar="NAME", help="as in EUR_USD")
+    parser.add_argument("--from", dest="start", required=True, metavar="TIME", help="a day or an RFC 3339 time, UTC")
+    parser.add_argument("--to", dest="end", metavar="TIME", help="not included (default: now)")
+    parser.add_argument("--granularity", default="M1", metavar="M1", help="as OANDA names them: S5, M1, H1, D")
+    parser.set_defaults(handler=_later("download"))
+
+
+def _later(name: str) -> Handler:
+    """A handler of `daemon.recording`, which is loaded, with the client of OANDA, only when it is called."""
+
+    def handler(args: argparse.Namespace, ui: Ui) -> dict[str, Any] | None:
+        result: dict[str, Any] = getattr(importlib.import_module("daemon.recording"), name)(args, ui)
+        return result
+
+    return handler
 
 
 def show_info(args: argparse.Namespace, _ui: Ui) -> dict[str, Any]:

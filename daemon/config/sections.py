@@ -151,6 +151,16 @@ class Training:
 
 
 @dataclass(frozen=True, slots=True)
+class Oanda:
+    """The account at OANDA; token, account and environment come from the environment, never from here."""
+
+    allow_live: bool = key(False, "the second switch that OANDA_ENVIRONMENT=live needs")
+    accounts: tuple[str, ...] = key(
+        (), "accounts that may be used; none listed = any but real money's", spelled("[A-Za-z0-9-]*", "a list of ids")
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """Where everything that a run leaves is kept."""
 
@@ -187,6 +197,7 @@ class Config:
     model: Model = field(default_factory=Model)
     store: Store = field(default_factory=Store)
     training: Training = field(default_factory=Training)
+    oanda: Oanda = field(default_factory=Oanda)
     state: State = field(default_factory=State)
     log: Log = field(default_factory=Log)
     strategies: Mapping[str, Mapping[str, Any]] = key({}, "settings of each strategy, such as [strategies.ema-cross]")
