@@ -125,7 +125,8 @@ def train(job: Job, now: Callable[[], int], tell: Callable[[dict[str, Any]], Non
         NotANumber: a loss was not finite; no candidate, and the checkpoint goes.
     """
     began = now()
-    hashes, tapes = read(job)
+    data, tapes = read(job)
+    hashes = data["sha256"]
     path, digest = Path(job.checkpoint), job.digest(hashes)
     saved = None if job.fresh else checkpoint.load(path, digest)
     before = int(saved["elapsed"]) if saved else 0
@@ -141,7 +142,7 @@ def train(job: Job, now: Callable[[], int], tell: Callable[[dict[str, Any]], Non
         for look in course.passes():
             checkpoint.save(path, {"job": digest, "elapsed": elapsed(), "course": course.state()})
             tell(progress_line(course, look, elapsed()))
-        return finish(job, course, hashes, elapsed())
+        return finish(job, course, data, elapsed())
     except NotANumber:
         checkpoint.remove(path)
         raise
@@ -149,8 +150,8 @@ def train(job: Job, now: Callable[[], int], tell: Callable[[dict[str, Any]], Non
         course.close()
 
 
-def read(job: Job) -> tuple[list[str], list[Tape]]:
-    """The hashes of the files, and one tape an instrument.
+def read(job: Job) -> tuple[dict[str, Any], list[Tape]]:
+    """What was read, with the hashes of the files, and one tape an instrument.
 
     Raises:
         BadInput: a file can't be used, or changed while it was read.
@@ -162,13 +163,19 @@ def read(job: Job) -> tuple[list[str], list[Tape]]:
         file = open_ticks(Path(name), options)
         groups.setdefault(file.instrument.name, []).append(file)
     seen, size = features.get(job.feature_set), BarSize(*job.bar)
-    tapes = [
-        record(stream(files, options), files[0].instrument, size, seen, job.warmup_bars) for files in groups.values()
-    ]
+    feeds = {name: stream(files, options) for name, files in groups.items()}
+    tapes = [record(feed, groups[name][0].instrument, size, seen, job.warmup_bars) for name, feed in feeds.items()]
     for name, digest in zip(job.files, before, strict=True):
         if file_hash(name) != digest:
             raise BadInput("changed while it was read", where=name, mend="train on a finished recording")
-    return before, tapes
+    return {
+        "sha256": before,
+        "instruments": list(groups),
+        "ticks": sum(feed.read for feed in feeds.values()),
+        "dropped": sum(feed.dropped for feed in feeds.values()),
+        "skipped_lines": sum(feed.skipped_lines for feed in feeds.values()),
+        "decisions": sum(map(len, tapes)),
+    }, tapes
 
 
 def file_hash(name: str) -> str:
@@ -214,7 +221,7 @@ def progress_line(course: Course, look: Look, elapsed: int) -> dict[str, Any]:
     }
 
 
-def finish(job: Job, course: Course, hashes: list[str], elapsed: int) -> dict[str, Any]:
+def finish(job: Job, course: Course, data: Mapping[str, Any], elapsed: int) -> dict[str, Any]:
     """Decide whether it may trade, and add the candidate."""
     beta = Play().beta
     score = course.searched_score(beta)
@@ -233,7 +240,7 @@ def finish(job: Job, course: Course, hashes: list[str], elapsed: int) -> dict[st
         discount=recipe.discount,
         search=play_rules(beta),
         metrics={"held_out": asdict(score), "looks": len(course.looks), "losses": asdict(last.losses)},
-        data={"sha256": hashes},
+        data=data,
         config={"recipe": asdict(recipe), "steps": last.step, "workers": job.workers},
         code_version=job.code_version,
     )
@@ -250,6 +257,7 @@ def finish(job: Job, course: Course, hashes: list[str], elapsed: int) -> dict[st
         "learner_steps_per_s": last.step / seconds,
         "losses": asdict(last.losses),
         "held_out": asdict(score),
+        "data": dict(data),
         "seconds": seconds,
     }
 

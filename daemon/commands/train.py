@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import IO, Any
 
 from broker.errors import BadInput, Fatal
-from broker.ticks import ReadOptions
 from daemon.commands.replay import instruments_of
 from daemon.config import Config, bar_length
 from daemon.console import Meter, Ui
 from daemon.environment import git_commit
 from daemon.models import find_model
 from daemon.options import Subparsers, add_command, config_of
+from daemon.reading import add_reading_options, reading_options
 from strategy.model import ABSTAINS
+from training.store_maintenance import ExperienceMaintenance
 
 EXAMPLE = """\
 micro-trader ticks synth regime synth-regime.csv.gz --bars 20000
@@ -41,6 +42,7 @@ def register(subparsers: Subparsers) -> None:
     )
     parser.add_argument("--workers", type=int, metavar="N", help="self-play processes; 0: play in the learner's own")
     parser.add_argument("--bar", metavar="1m|5s|100t", help="length of a bar, and so of a decision")
+    add_reading_options(parser)
     parser.set_defaults(handler=run)
 
 
@@ -72,7 +74,7 @@ def run(args: argparse.Namespace, ui: Ui) -> dict[str, Any]:
             raise
     if code == INTERRUPTED:
         raise KeyboardInterrupt
-    return answer(result, code, ui)
+    return answer(result, code, ui) | {"store": held(Path(config.state.dir) / "experience.db", config)}
 
 
 def job(args: argparse.Namespace, config: Config) -> dict[str, Any]:
@@ -91,7 +93,9 @@ def job(args: argparse.Namespace, config: Config) -> dict[str, Any]:
     minutes = args.minutes if args.minutes is not None else None if args.steps else config.training.minutes
     return {
         "files": [str(path) for path in args.ticks],
-        "options": asdict(ReadOptions(instrument=named[0] if len(named) == 1 else None, fix=config.paper.fix)),
+        "options": asdict(
+            reading_options(args, instrument=named[0] if len(named) == 1 else None, fix=config.paper.fix)
+        ),
         "bar": [kind == "clock", size],
         "feature_set": config.model.features,
         "warmup_bars": config.model.warmup_bars,
@@ -125,6 +129,17 @@ def follow(lines: IO[str], meter: Meter, ui: Ui) -> dict[str, Any]:
                 f"held out {held['pips']:+.1f} pips/1000 bars, z {held['z']:.1f}"
             )
     return last
+
+
+def held(path: Path, config: Config) -> dict[str, Any]:
+    """What the experience store holds; it is made by `replay --store` and `run`."""
+    if not path.exists():
+        return {"size": 0, "capacity": config.store.capacity, "trades": 0}
+    store = ExperienceMaintenance(path)
+    try:
+        return store.stats()
+    finally:
+        store.close()
 
 
 def answer(result: dict[str, Any], code: int, ui: Ui) -> dict[str, Any]:

@@ -76,6 +76,7 @@ def test_the_greedy_policy_is_the_best_plan(prices: Prices) -> None:
     """Improving against its own returns until nothing changes gives the best of all action sequences."""
     n = len(prices.change)
     policy = np.repeat((LEGAL / LEGAL.sum(1, keepdims=True))[None], n, 0)
+    worth = np.zeros((n, POSITIONS, ACTIONS))
     for _ in range(n + 1):
         worth = np.where(LEGAL, returns(prices, policy, np.zeros((n + 1, POSITIONS)), 1.0, 1.0).action, -np.inf)
         policy = np.eye(ACTIONS)[worth.argmax(-1)]
