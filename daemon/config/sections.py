@@ -46,6 +46,7 @@ def _is_bar(text: str) -> bool:
 ZERO_IS_OFF = "; 0 = off"
 BAR = Rule('like "5s", "1m", "4h" (at most a week) or "100t" (at most 1000000)', _is_bar)
 NOT_EMPTY = spelled(".+", "not empty")
+ACCOUNTS = Rule("a list of different ids", lambda ids: not ids or spelled("[0-9-]+", "").allows(ids))
 POSITIVE = Rule("above 0", lambda value: bool(value > 0))
 RATES = Rule(
     "a table of prices above 0",
@@ -155,9 +156,7 @@ class Oanda:
     """The account at OANDA; token, account and environment come from the environment, never from here."""
 
     allow_live: bool = key(False, "the second switch that OANDA_ENVIRONMENT=live needs")
-    accounts: tuple[str, ...] = key(
-        (), "accounts that may be used; none listed = any but real money's", spelled("[A-Za-z0-9-]*", "a list of ids")
-    )
+    accounts: tuple[str, ...] = key((), "accounts that may be used; none listed = any but real money's", ACCOUNTS)
 
 
 @dataclass(frozen=True, slots=True)
