@@ -61,6 +61,9 @@ class Playback:
         self._full = False
         self._heartbeat_due = 0
         self._base: tuple[float, int] | None = None
+        history = exchange.history
+        if history.next == 1:  # the exchange has shown the first quote at its start
+            self._note(history.names[history.which[0]], history.start)
 
     @property
     def is_moving(self) -> bool:
@@ -76,7 +79,9 @@ class Playback:
 
     def set_bar(self, bar: BarSize) -> None:
         """Say anew what the client's bars are."""
-        self._bar, self._bar_end, self._bar_quotes, self._full = bar, None, {}, False
+        now = self._exchange.now
+        self._bar, self._bar_quotes, self._full = bar, {}, False
+        self._bar_end = now - now % bar.size + bar.size if bar.clock else None
 
     def jump(self, to: int) -> None:
         """Show at once all quotes up to `to`, and stand there."""
@@ -122,8 +127,7 @@ class Playback:
                 await self._pace()
             elif self._streams.has_reader:
                 await self._rush()
-            else:
-                await self._sleep(_HEARTBEAT_S)
+            elif not await self._sleep(_HEARTBEAT_S):
                 self._streams.heartbeat()
 
     async def _stand(self) -> None:

@@ -52,7 +52,7 @@ class Subscriber:
     def flush(self, now: int) -> None:
         """Send the held prices whose window is over."""
         for name in [name for name in self._held if self._windows[name] <= now]:
-            self._windows[name] = now + WINDOW
+            self._windows[name] += WINDOW
             self.send(self._held.pop(name))
 
     def send(self, said: Json) -> None:

@@ -40,5 +40,9 @@ def order(account: Account, kind: str = "MARKET", units: int | str = 1000, **mor
 
 def kinds(written: list[Json]) -> list[str]:
     """Types of transactions, with the reason of a cancellation or rejection."""
-    return [f"{one['type']}:{one.get('rejectReason') or one['reason']}" if "CANCEL" in one["type"] or "rejectReason" in one
-            else one["type"] for one in written]  # fmt: skip
+    return [_kind(one) for one in written]
+
+
+def _kind(one: Json) -> str:
+    reason = one.get("rejectReason") or (one["reason"] if one["type"] == "ORDER_CANCEL" else None)
+    return one["type"] if reason is None else f"{one['type']}:{reason}"

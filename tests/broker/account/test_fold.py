@@ -125,7 +125,10 @@ class Machine(RuleBasedStateMachine):
         assert self.account.state.position("EUR_USD") == sum(int(one["units"]) for one in fills)
         assert len({trade.side for trade in self.account.state.open.values()}) <= 1
         for one in fills:
-            parts = [*one.get("tradesClosed", []), *(one[name] for name in ("tradeReduced", "tradeOpened") if name in one)]
+            parts = [
+                *one.get("tradesClosed", []),
+                *(one[name] for name in ("tradeReduced", "tradeOpened") if name in one),
+            ]
             assert sum(int(part["units"]) for part in parts) == int(one["units"])
             assert sum(Decimal(part.get("realizedPL", "0")) for part in parts) == Decimal(one["pl"])
 

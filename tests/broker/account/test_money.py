@@ -92,7 +92,12 @@ def test_changes_name_what_happened_since() -> None:
     order(account, units=-40)
     order(account, "LIMIT", price="1.0")
     changes, state = changes_json(account, since)
-    assert [len(changes[name]) for name in ("ordersCreated", "ordersFilled", "tradesReduced", "tradesOpened")] == [2, 1, 1, 0]
+    assert [len(changes[name]) for name in ("ordersCreated", "ordersFilled", "tradesReduced", "tradesOpened")] == [
+        2,
+        1,
+        1,
+        0,
+    ]
     assert [one["id"] for one in changes["transactions"]] == ["5", "6", "7"]
     assert (changes["positions"][0]["long"]["units"], state["trades"][0]["id"]) == ("60", "4")
     assert changes_json(account, int(account.last_id))[0]["transactions"] == []

@@ -208,7 +208,13 @@ def test_replacing_cancels_and_creates() -> None:
     account = new_account()
     show(account, "1.10000", "1.10010")
     old = order(account, "LIMIT", price="1.09", clientExtensions={"id": "mine"})[0]["id"]
-    asked = {"type": "LIMIT", "instrument": "EUR_USD", "units": "500", "price": "1.2", "clientExtensions": {"id": "mine"}}
+    asked = {
+        "type": "LIMIT",
+        "instrument": "EUR_USD",
+        "units": "500",
+        "price": "1.2",
+        "clientExtensions": {"id": "mine"},
+    }
     cancelled, created, fill = replace_order(account, "@mine", asked)
     assert (cancelled["reason"], cancelled["replacedByOrderID"]) == ("CLIENT_REQUEST_REPLACED", created["id"])
     assert (created["reason"], created["replacesOrderID"]) == ("REPLACEMENT", old)

@@ -18,7 +18,8 @@ class Schemas:
         self._definitions, self._paths, self._responses = spec["definitions"], spec["paths"], spec["responses"]
         surface = (folder / "emulator_surface.md").read_text()
         self.required = {
-            name: fields.split(", ") for name, fields in re.findall(r"^\| (\w+) \| ([\w, ]+) \|$", surface, re.MULTILINE)
+            name: fields.split(", ")
+            for name, fields in re.findall(r"^\| (\w+) \| ([\w, ]+) \|$", surface, re.MULTILINE)
         }
         self.operations = dict(
             re.findall(r"^\| [AB] \| (\w+ /\S+) \|[^|]*\|[^|]*\| \*\*(.*?)\*\*", surface, re.MULTILINE)
@@ -34,7 +35,9 @@ class Schemas:
         missing = [name for name in fields.split(", ") if name and not name.startswith("(") and name not in body]
         assert missing == [], f"{method} {path}: {missing} missing"
         unknown = set(body) - set(schema.get("properties", {}))
-        assert unknown <= {"homeConversions", "type", "lastTransactionID", "relatedTransactionIDs"}, f"{path}: {unknown}"
+        assert unknown <= {"homeConversions", "type", "lastTransactionID", "relatedTransactionIDs"}, (
+            f"{path}: {unknown}"
+        )
         self.check(body, schema, path)
 
     def check_object(self, name: str, value: Any) -> None:
@@ -42,7 +45,7 @@ class Schemas:
         self.check(value, {"$ref": f"#/definitions/{name}"}, name)
 
     def check(self, value: Any, schema: Json, where: str) -> None:
-        """A value against a schema, with definitions found by name and the subtypes of orders and transactions by type."""
+        """A value against a schema; definitions are found by name, kinds of orders and transactions by type."""
         name = ""
         if "$ref" in schema:
             name = self._subtype(schema["$ref"].split("/")[-1], value)
@@ -53,9 +56,9 @@ class Schemas:
             assert value.isdecimal(), where
             return
         types = {"string": str, "integer": int, "boolean": bool, "array": list, "object": dict, "number": float}
-        assert kind is None or (isinstance(value, types[kind]) and not (kind == "integer" and isinstance(value, bool))), (
-            f"{where}: {value!r} is no {kind}"
-        )
+        assert kind is None or (
+            isinstance(value, types[kind]) and not (kind == "integer" and isinstance(value, bool))
+        ), f"{where}: {value!r} is no {kind}"
         if "enum" in schema:
             assert value in schema["enum"], f"{where}: {value!r} is none of {schema['enum']}"
         if isinstance(value, dict):

@@ -31,7 +31,10 @@ SETTINGS = Settings(token=TOKEN, speed=1.0)
 def tick_file(folder: Path, quotes: Sequence[tuple[float, int, int]], name: str = "EUR_USD") -> Path:
     """A CSV of (seconds after START, bid, ask in points)."""
     scale = 10 ** instrument(name).precision
-    rows = [f"{rfc3339(START + int(after * SECOND))},{bid / scale},{ask / scale}" for after, bid, ask in quotes]
+    rows = [
+        f"{rfc3339(START + round(after * 1000) * SECOND // 1000)},{bid / scale},{ask / scale}"
+        for after, bid, ask in quotes
+    ]
     path = folder / f"{name}-made.csv.gz"
     path.write_bytes(gzip.compress("\n".join(["time,bid,ask", *rows, ""]).encode()))
     return path

@@ -92,7 +92,7 @@ def test_a_span_holds_whole_candles(count: int, newest: bool, steps: list[int]) 
 
 async def test_the_route_knows_its_parameters(tmp_path: Path) -> None:
     """count, from, to, includeFirst and smooth; what can't be together is refused."""
-    quotes = [(second, 110_000 + second, 110_010 + second) for second in range(0, 60)]
+    quotes = [(second, 110_000 + second, 110_010 + second) for second in range(60)]
     exchange = new_exchange([tick_file(tmp_path, quotes)])
     async with served(exchange, speed=0.0) as client:
         await client.control("clock", time=rfc3339(START + 32 * SECOND))

@@ -55,14 +55,18 @@ async def trade_and_order(call: Checked, client: Client) -> None:
     market = {"type": "MARKET", "instrument": "EUR_USD", "units": "1000"}
     links = {"stopLossOnFill": {"distance": "0.01"}, "takeProfitOnFill": {"price": "1.2"}}
     extensions = {"id": "mine", "tag": "a", "comment": "b c"}
-    await call("POST", f"{ROOT}/orders", body={"order": {**market, **links, "tradeClientExtensions": extensions}}, status=201)
+    await call(
+        "POST", f"{ROOT}/orders", body={"order": {**market, **links, "tradeClientExtensions": extensions}}, status=201
+    )
     trail = {"trailingStopLoss": {"distance": "0.02"}, "takeProfit": None, "stopLoss": {"price": "1.05"}}
     await call("PUT", f"{TRADE}/orders", "4", body=trail)
     await call("PUT", f"{TRADE}/clientExtensions", "4", body={"clientExtensions": {"id": "other"}})
     await call("PUT", f"{TRADE}/close", "@other", body={"units": "300"})
     for kind, price in (("LIMIT", "1.0"), ("STOP", "1.2"), ("MARKET_IF_TOUCHED", "1.05")):
         asked = {"type": kind, "instrument": "EUR_USD", "units": "10", "price": price, **links}
-        made = await call("POST", f"{ROOT}/orders", body={"order": {**asked, "clientExtensions": extensions}}, status=201)
+        made = await call(
+            "POST", f"{ROOT}/orders", body={"order": {**asked, "clientExtensions": extensions}}, status=201
+        )
         number = made["orderCreateTransaction"]["id"]
         await call("GET", ORDER, "@mine")
         await call("PUT", f"{ORDER}/clientExtensions", number, body={"clientExtensions": {"tag": "x"}})

@@ -17,18 +17,21 @@ async def test_the_token_is_required(tmp_path: Path) -> None:
     """401 without it, with another one and with rubbish, on paths that exist and on those that don't."""
     async with served(new_exchange([still_file(tmp_path)])) as client, aiohttp.ClientSession() as stranger:
         for path in ("/v3/accounts", f"/v3/accounts/{ACCOUNT}/pricing/stream?instruments=EUR_USD", "/nowhere"):
-            for header in ({}, {"Authorization": TOKEN}, {"Authorization": "Bearer x"}, {"Authorization": "Bearer \xe9"}):
+            for header in (
+                {},
+                {"Authorization": TOKEN},
+                {"Authorization": "Bearer x"},
+                {"Authorization": "Bearer \xe9"},
+            ):
                 async with stranger.get(client.where["rest"] + path, headers=header) as response:
                     assert response.status == 401
-                    assert await response.json() == {
-                        "errorMessage": "Insufficient authorization to perform request."
-                    }
+                    assert await response.json() == {"errorMessage": "Insufficient authorization to perform request."}
 
 
 def test_only_loopback_unless_told_twice(tmp_path: Path) -> None:
     """An address that others can reach needs --host and --expose."""
     exchange = new_exchange([still_file(tmp_path)])
-    for host in ("0.0.0.0", "::", "192.168.1.1", "example.org"):  # noqa: S104
+    for host in ("0.0.0.0", "::", "192.168.1.1", "example.org"):
         with pytest.raises(BadInput, match="open to other machines"):
             Emulator(exchange, Settings(token="x", host=host))
     with pytest.raises(BadInput, match="token"):
@@ -43,13 +46,16 @@ def test_the_token_is_not_in_the_settings_text() -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "orders/..%2f..%2fx", "orders/%40a%2fb", "orders/%40a%0d%0aX-Evil:%201", "orders/1%3f", "orders/1%23", "orders/-1",
+        "orders/..%2f..%2fx", "orders/%40a%2fb", "orders/%40a%0d%0aX-Evil:%201", "orders/1%3f", "orders/1%23",
+        "orders/-1",
         "trades/%40%25", "trades/%E2%80%AE", "positions/EUR%2FUSD", "positions/eur_usd", "positions/..",
         "instruments/EUR_USD%0d%0a/candles", "transactions/1%0a", "transactions/%D9%A1", "transactions/1e3",
         "pricing?instruments=EUR_USD%0d%0aX:1", "pricing?instruments=../x", "pricing", "pricing?instruments=",
-        "orders?ids=1,x", "orders?count=0", "orders?count=501", "orders?count=x", "orders?state=SOME", "orders?beforeID=x",
+        "orders?ids=1,x", "orders?count=0", "orders?count=501", "orders?count=x", "orders?state=SOME",
+        "orders?beforeID=x",
         "changes", "changes?sinceTransactionID=-1", "transactions?type=x", "transactions?from=yesterday",
-        "transactions?pageSize=1001", "pricing/stream?instruments=NO_SUCH", "pricing/stream?instruments=EUR_USD&snapshot=x",
+        "transactions?pageSize=1001", "pricing/stream?instruments=NO_SUCH",
+        "pricing/stream?instruments=EUR_USD&snapshot=x",
     ],
 )  # fmt: skip
 async def test_paths_and_headers_cannot_be_broken(path: str, tmp_path: Path) -> None:
@@ -63,7 +69,8 @@ async def test_paths_and_headers_cannot_be_broken(path: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b"null", b'"x"', b"\xff", b"[" * 5000, b'{"order":NaN}', b'{"order":{"type":"MARKET"', b"{}"]
+    "body",
+    [b"", b"{", b"[]", b"null", b'"x"', b"\xff", b"[" * 5000, b'{"order":NaN}', b'{"order":{"type":"MARKET"', b"{}"],
 )
 async def test_bodies_that_are_no_object_are_refused(body: bytes, tmp_path: Path) -> None:
     """A 400 without a transaction."""
