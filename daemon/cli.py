@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, str] = {
     "train": "learn from recorded ticks and register a candidate model",
     "report": "rebuild the HTML report of a run",
     "ticks": "inspect, convert and synthesise tick files",
+    "emulator": "serve OANDA's v20 API over loopback from tick files",
     "models": "list, promote and roll back models",
     "store": "look after the experience store",
     "config": "check, show and write the configuration",
