@@ -29,6 +29,7 @@ from broker.oanda.pacing import CONNECTIONS_PER_S, REQUESTS_PER_S, Backoff, Toke
 from broker.types import SECOND
 
 LARGEST_ANSWER = 64 << 20  # bytes; 5000 candles have about 2 MB
+KEPT_S = 75.0
 _BLOCK = 1 << 16
 _UNSENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 _BROKEN = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
@@ -74,6 +75,11 @@ class Answer:
     request_id: str
 
 
+def warm_connector() -> aiohttp.BaseConnector:
+    """Connections over the network, kept past the next poll (30 s), so that an order finds one open."""
+    return aiohttp.TCPConnector(keepalive_timeout=KEPT_S, ttl_dns_cache=300)
+
+
 class Transport:
     """Sends requests and opens streams.
 
@@ -93,7 +99,7 @@ class Transport:
         waits: Waits,
         dice: Random,
         now: Callable[[], int],
-        connector: Callable[[], aiohttp.BaseConnector] = aiohttp.TCPConnector,
+        connector: Callable[[], aiohttp.BaseConnector] = warm_connector,
     ) -> None:
         self.access, self.waits = access, waits
         self.throttled = 0  # answers 429 so far
