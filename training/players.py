@@ -1,10 +1,13 @@
 """Who plays: the run's own process, or worker processes that are replaced when they die."""
 
+import os
+import signal
+import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import Protocol
 
 import numpy as np
@@ -108,7 +111,17 @@ _here: list[Lanes] = []
 
 
 def _settle(lanes: Lanes) -> None:
+    """Start a worker: an interrupt is its parent's business, and it ends when that is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _here[:] = [lanes]
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _run(task: Task) -> Visited:

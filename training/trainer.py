@@ -8,6 +8,7 @@ folder and keeps a checkpoint; it touches nothing that trades. Ends with its par
 
 import hashlib
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -29,6 +30,7 @@ from training.course import Course, Look, NotANumber, Plan
 from training.export import export, sizes_for
 from training.inputs import SIDE, Normaliser
 from training.learner import Recipe
+from training.locks import trainer_lock
 from training.model_folders import ModelFolders
 from training.networks import Networks
 from training.players import InProcess, Players, Pool
@@ -39,6 +41,8 @@ from training.targets import legal_table
 MINUTE_NS = 60 * 10**9
 BINS, BIN_WIDTH = 63, 0.1
 """Of the value's support: to 16 sigma, some twice what a good market is worth at a discount of 0.96."""
+NICENESS = 5
+"""What trades goes first."""
 OK, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -85,6 +89,7 @@ class Stopped(Exception):
 def main() -> int:
     """Run the job on stdin; the exit code of the process."""
     torch.set_num_threads(1)
+    os.nice(NICENESS)
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, _stop)
     try:
@@ -121,9 +126,14 @@ def train(job: Job, now: Callable[[], int], tell: Callable[[dict[str, Any]], Non
         The document of `micro-trader train --json`.
 
     Raises:
-        BadInput: the data can't be used, are too few, or changed while they were read.
+        BadInput: the data can't be used, are too few, or changed while they were read; or another trainer runs.
         NotANumber: a loss was not finite; no candidate, and the checkpoint goes.
     """
+    with trainer_lock(Path(job.checkpoint).parents[1], now):
+        return _train(job, now, tell)
+
+
+def _train(job: Job, now: Callable[[], int], tell: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     began = now()
     data, tapes = read(job)
     hashes = data["sha256"]

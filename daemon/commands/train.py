@@ -69,10 +69,10 @@ def run(args: argparse.Namespace, ui: Ui) -> dict[str, Any]:
             result = follow(child.stdout, meter, ui)
             code = child.wait()
         except KeyboardInterrupt:
-            child.wait()
-            ui.note("interrupted: the same command goes on from the last pass")
-            raise
+            code = child.wait()
+            result = {}
     if code == INTERRUPTED:
+        ui.note("the same command goes on from the last pass")
         raise KeyboardInterrupt
     return answer(result, code, ui) | {"store": held(Path(config.state.dir) / "experience.db", config)}
 

@@ -11,6 +11,7 @@ from strategy.model import ABSTAINS, TRAINED, load
 from training import checkpoint, trainer
 from training.course import NotANumber
 from training.learner import Learner, Losses
+from training.locks import trainer_lock
 from training.tape import record
 from training.trainer import Job, Stopped, train
 
@@ -120,3 +121,9 @@ def test_another_job_does_not_resume(job: Job) -> None:
     assert trained(job) == whole
     checkpoint.save(path, {"job": digest, "elapsed": 0})
     assert trained(replace(job, fresh=True)) == whole
+
+
+def test_one_trainer_at_a_time(job: Job) -> None:
+    """A second trainer of the same state folder is refused, and told who runs."""
+    with trainer_lock(Path(job.checkpoint).parents[1], now), pytest.raises(BadInput, match="in use by trainer"):
+        train(job, now, quiet)
