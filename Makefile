@@ -18,10 +18,10 @@ FLAGS ?=
 TESTS ?=
 BENCH ?= features
 
-.PHONY: help setup demo test check bench format docs clean
+.PHONY: help setup demo test check bench learn-table format docs clean
 
 help:  ## list the targets
-	@sed -nE 's/^([a-z]+):.*##(.*)/\1\t\2/p' Makefile | expand -t 10
+	@sed -nE 's/^([a-z-]+):.*##(.*)/\1\t\2/p' Makefile | expand -t 10
 
 setup: $(READY)  ## create .venv and install everything, once
 
@@ -57,6 +57,9 @@ check: $(READY)  ## lint, types, and the order of the four floors
 
 bench: $(READY)  ## measure: BENCH=features, or another module of benchmarks/
 	@$(BIN)/python -m benchmarks.$(BENCH) $(FLAGS)
+
+learn-table: $(READY)  ## train and score on markets of known optimum, cell by cell (hours; resumable): FLAGS='--seeds 1'
+	@$(BIN)/python -m benchmarks.learn $(FLAGS)
 
 format: $(READY)  ## lay out the code
 	@$(BIN)/ruff format broker strategy training daemon tests
