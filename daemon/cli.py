@@ -25,6 +25,7 @@ DONE, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 COMMANDS: Mapping[str, str] = {
     "replay": "replay recorded ticks through the live code path, and report",
     "train": "learn from recorded ticks and register a candidate model",
+    "study": "walk-forward study of model and baselines",
     "report": "rebuild the HTML report of a run",
     "ticks": "inspect, convert and synthesise tick files",
     "emulator": "serve OANDA's v20 API over loopback from tick files",
