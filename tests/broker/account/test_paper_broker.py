@@ -23,10 +23,9 @@ REASONS = {"MARKET_ORDER": "order", "MARKET_ORDER_POSITION_CLOSEOUT": "order", "
 Step = tuple[int, int, int, int]
 """Milliseconds since the quote before, bid, spread (points), and what is decided after the quote."""
 
+DECISIONS = st.sampled_from((0, 0, LONG, SHORT))
 STEPS = st.lists(
-    st.tuples(
-        st.integers(0, 300), st.integers(109_900, 110_100), st.integers(0, 20), st.sampled_from((0, 0, LONG, SHORT))
-    ),
+    st.tuples(st.integers(0, 300), st.integers(109_900, 110_100), st.integers(0, 20), DECISIONS),
     min_size=2,
     max_size=60,
 )
