@@ -32,7 +32,7 @@ STEPS = st.lists(
 
 
 def by_paper(steps: list[Step], stop: int) -> list[Filled]:
-    """(time, units, price, why) of the paper broker's fills: one order at a time, a decision in a position closes it."""
+    """(time, units, price, why) of the paper broker's fills: one order at a time; in a position it closes."""
     broker, filled = PaperBroker(LATENCY), []
     watch = broker.watch(EUR_USD).view(np.recarray)[0]
     now, known, units, number = START, (110_000, 110_000), 0, 0
