@@ -107,8 +107,8 @@ class RecordCache:
         if self._head is None:
             return
         for array in (self.rows, self.marks):
-            if isinstance(array, np.memmap):
-                array.flush()
+            if isinstance(array.base, np.memmap):
+                array.base.flush()
         aside = self._head.with_name(f"{self._head.name}.part")
         aside.write_text(json.dumps({"stamp": self._stamp, "tail": self.tail, "state": dict(state)}))
         sync_file(aside)
@@ -139,7 +139,7 @@ def _array(path: Path | None, name: str, dtype: np.dtype[np.void], capacity: int
         if not kept:
             with file.open("wb") as handle:  # a sparse file would end the process on a full disk
                 os.posix_fallocate(handle.fileno(), 0, capacity * dtype.itemsize)
-        return np.memmap(file, dtype, "r+", shape=(capacity,))
+        return np.memmap(file, dtype, "r+", shape=(capacity,)).view(np.ndarray)  # the subclass is slow to index
     except OSError as error:
         raise StorageFault(f"no room for the record cache: {error}", where=str(file)) from error
 

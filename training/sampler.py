@@ -18,6 +18,7 @@ from broker.types import Float64s, Int64s
 
 FAN = 8
 _SHIFT = 3
+_TOGETHER = 64  # draws that go down the tree side by side
 
 _kernel = njit(cache=True, nogil=True, error_model="numpy")
 
@@ -38,6 +39,7 @@ class SumTree:
         self._starts: Int64s = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
         self._nodes: Float64s = _aligned(int(self._starts[-1]))
         self._touched: Int64s = np.empty(FAN, np.int64)
+        self._found: Int64s = np.empty(_TOGETHER, np.int64)
         self._mark: npt.NDArray[np.uint8] = np.zeros(capacity, np.uint8)
         self.weights: Float64s = self._nodes[:capacity]
 
@@ -85,7 +87,9 @@ class SumTree:
         while got < n:
             uniforms = rng.random(n - got + 8)
             before = got + hidden
-            got, hidden = _draw(self._nodes, self._starts, self._mark, uniforms, drawn, got, repeats, kept, hidden)
+            got, hidden = _draw(
+                self._nodes, self._starts, self._mark, uniforms, self._found, drawn, got, repeats, kept, hidden
+            )
             if got + hidden == before:
                 break
         _restore(self._nodes, self._starts, self._mark, drawn[:got], repeats[:hidden], kept[:hidden])
@@ -160,25 +164,29 @@ def _assign(nodes: Float64s, starts: Int64s, capacity: int, slots: Int64s, weigh
 
 
 @_kernel
-def _find(nodes: Float64s, starts: Int64s, x: float) -> int:
-    """The slot whose share of the total holds x."""
-    slot = 0
+def _find(nodes: Float64s, starts: Int64s, targets: Float64s, found: Int64s, n: int) -> None:
+    """The slots whose shares of the total hold the first n `targets`, which are used up.
+
+    All of them go down a level before any goes on, each by halves and without a branch, so that the waits for memory
+    overlap. Where rounding carries a target past the end of a share, the slot found may have no weight.
+    """
+    found[:n] = 0
     for level in range(len(starts) - 2, -1, -1):
-        first = starts[level] + (slot << _SHIFT)
-        child, last = 0, 0
-        while child < FAN:
-            weight = nodes[first + child]
-            if weight > 0.0:
-                last = child
-                if x < weight:
-                    break
-                x -= weight
-            child += 1
-        if child == FAN:  # rounding carried x past the end: the last that has a weight
-            child = last
-            x = np.nextafter(nodes[first + child], 0.0)
-        slot = (slot << _SHIFT) + child
-    return slot
+        last = starts[level + 1] - starts[level] - FAN
+        for i in range(n):
+            x, at = targets[i], starts[level] + min(found[i] << _SHIFT, last)
+            part = (nodes[at] + nodes[at + 1]) + (nodes[at + 2] + nodes[at + 3])
+            beyond = x >= part
+            at += 4 * beyond
+            x -= part if beyond else 0.0
+            part = nodes[at] + nodes[at + 1]
+            beyond = x >= part
+            at += 2 * beyond
+            x -= part if beyond else 0.0
+            part = nodes[at]
+            beyond = x >= part
+            targets[i] = x - part if beyond else x
+            found[i] = at + beyond - starts[level]
 
 
 @_kernel
@@ -187,26 +195,33 @@ def _draw(
     starts: Int64s,
     mark: npt.NDArray[np.uint8],
     uniforms: Float64s,
+    found: Int64s,
     drawn: Int64s,
     got: int,
     repeats: Int64s,
     kept: Float64s,
     hidden: int,
 ) -> tuple[int, int]:
-    total = _total(nodes, starts)
-    for i in range(len(uniforms)):
+    for first in range(0, len(uniforms), len(found)):
+        total = _total(nodes, starts)
         if got == len(drawn) or not total > 0.0:
             break
-        slot = _find(nodes, starts, uniforms[i] * total)
-        if mark[slot]:
-            repeats[hidden], kept[hidden] = slot, nodes[slot]
-            hidden += 1
-            _set(nodes, starts, slot, 0.0)
-            total = _total(nodes, starts)
-        else:
-            mark[slot] = 1
-            drawn[got] = slot
-            got += 1
+        targets = uniforms[first : first + len(found)]
+        targets *= total
+        _find(nodes, starts, targets, found, len(targets))
+        for slot in found[: len(targets)]:
+            if got == len(drawn):
+                break
+            if not nodes[slot] > 0.0:  # hidden since it was found, or rounding
+                continue
+            if mark[slot]:
+                repeats[hidden], kept[hidden] = slot, nodes[slot]
+                hidden += 1
+                _set(nodes, starts, slot, 0.0)
+            else:
+                mark[slot] = 1
+                drawn[got] = slot
+                got += 1
     return got, hidden
 
 

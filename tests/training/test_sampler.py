@@ -47,6 +47,32 @@ def test_a_batch_holds_no_slot_twice(weights: list[float], n: int, seed: int) ->
     assert tree.total == total
 
 
+class _Extremes:
+    """Uniforms that begin with the largest and the smallest there are."""
+
+    def __init__(self, seed: int) -> None:
+        self._rng = np.random.default_rng(seed)
+
+    def random(self, n: int) -> np.ndarray:
+        """`[n]` float64 in [0, 1)."""
+        drawn = self._rng.random(n)
+        drawn[::3], drawn[1::3] = np.nextafter(1.0, 0.0), 0.0
+        return drawn
+
+
+@settings(max_examples=100)
+@given(st.integers(1, 600), st.lists(st.tuples(st.integers(0, 599), st.floats(0.0, 1e6)), min_size=1, max_size=90))
+def test_rounding_never_leaves_the_tree(capacity: int, chosen: list[tuple[int, float]]) -> None:
+    """At the very ends of the uniform numbers, and with weights of any size, what is drawn has a weight."""
+    tree = SumTree(capacity)
+    for slot, weight in chosen:
+        tree.assign(np.array([slot % capacity]), np.array([weight]))
+    before = tree.weights.copy()
+    drawn = tree.draw(100, _Extremes(len(chosen)))  # type: ignore[arg-type]
+    assert (tree.weights[drawn] > 0.0).all() and len(np.unique(drawn)) == len(drawn)
+    assert (tree.weights == before).all()
+
+
 def test_draws_are_proportional_to_weights() -> None:
     """Single draws follow the weights (chi-squared), after updates too."""
     rng = np.random.default_rng(3)
