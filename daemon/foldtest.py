@@ -18,7 +18,7 @@ from strategy.session import fold
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class Result:
     """What came of a test.
 
     Attributes:
@@ -32,7 +32,7 @@ class Tested:
     in_market: int
 
     @classmethod
-    def joined(cls, parts: "Sequence[Tested]") -> "Tested":
+    def joined(cls, parts: "Sequence[Result]") -> "Result":
         """Several tests, one after the other."""
         return cls(
             np.concatenate([part.trades for part in parts]),
@@ -51,7 +51,7 @@ class Willing(MuZero):
 
 def run_test(
     quotes: Quotes, instrument: Instrument, config: Config, factory: Factory, chosen: Chosen | None = None
-) -> Tested:
+) -> Result:
     """Fold `quotes` into a session of the config's costs and limits, the first bars warming up."""
     lane = make_lane(instrument, config, factory, chosen, Latency())
     tally = Tally()
@@ -85,6 +85,6 @@ class Tally:
         """Mark the open position."""
         self._open = open_pips
 
-    def tested(self) -> Tested:
+    def tested(self) -> Result:
         """The result, once the quotes are over and the position is closed."""
-        return Tested(np.array(self._trades), np.diff([*self._marks, self._closed]), self._in_market)
+        return Result(np.array(self._trades), np.diff([*self._marks, self._closed]), self._in_market)

@@ -22,7 +22,7 @@ from broker.types import SECOND, Instrument, Int64s, Quotes
 from daemon.config import Config, bar_length
 from daemon.console import Ui
 from daemon.feeds import open_by_instrument
-from daemon.foldtest import Tested, Willing, run_test
+from daemon.foldtest import Result, Willing, run_test
 from daemon.models import Chosen
 from daemon.studytable import CANDIDATE, WILLING, fold_row, row
 from strategy.baselines import BASELINES
@@ -103,7 +103,7 @@ def study(
     }  # fmt: skip
     with ui.progress("study", float(sum(map(len, plans))), "folds") as meter:
         for found, plan in zip(sets, plans, strict=True):
-            results: dict[str, list[Tested]] = {name: [] for name in (CANDIDATE, WILLING, *BASELINES)}
+            results: dict[str, list[Result]] = {name: [] for name in (CANDIDATE, WILLING, *BASELINES)}
             described = []
             for number, part in enumerate(plan, 1):
                 described.append(one_fold(found, part, replace(config, bar=found.bar), learn, results))
@@ -120,7 +120,7 @@ def study(
 
 
 def one_fold(
-    found: Recording, part: Fold, config: Config, learn: Learn, results: dict[str, list[Tested]]
+    found: Recording, part: Fold, config: Config, learn: Learn, results: dict[str, list[Result]]
 ) -> dict[str, Any]:
     """Train and test one fold; adds to `results`, by strategy, and returns what there is to say about the fold."""
     with TemporaryDirectory(prefix="micro-trader-study-") as name:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from broker.types import Float64s
-from daemon.foldtest import Tested
+from daemon.foldtest import Result
 from strategy.model import ABSTAINS, Model
 from training.bootstrap import interval
 from training.ranking import standing
@@ -15,13 +15,13 @@ CANDIDATE, WILLING = "muzero", "muzero-willing"
 """The candidate as it decides, and the same one where it would abstain."""
 
 
-def row(name: str, bar: str, strategy: str, parts: Sequence[Tested], folds: Any, seed: int) -> dict[str, Any]:
+def row(name: str, bar: str, strategy: str, parts: Sequence[Result], folds: Any, seed: int) -> dict[str, Any]:
     """A set's figures for a strategy, its folds joined.
 
     Args:
         folds: what `fold_row` said of each. seed: of the bootstrap.
     """
-    whole = Tested.joined(parts)
+    whole = Result.joined(parts)
     trades, bars = whole.trades, whole.bars
     ranked = standing(trades.tolist())
     quiet = [fold for fold in folds if fold["status"] == ABSTAINS] if strategy == CANDIDATE else []
@@ -44,7 +44,7 @@ def row(name: str, bar: str, strategy: str, parts: Sequence[Tested], folds: Any,
     }
 
 
-def fold_row(model: Model, played: Tested, willing: Tested) -> dict[str, Any]:
+def fold_row(model: Model, played: Result, willing: Result) -> dict[str, Any]:
     """What a fold's candidate is, was seen to earn on held-out data while training, and earned in the test."""
     metrics = model.manifest.get("metrics") or {}
     held = metrics.get("held_out") or {}
@@ -62,7 +62,7 @@ def fold_row(model: Model, played: Tested, willing: Tested) -> dict[str, Any]:
     }
 
 
-def _per_1000(tested: Tested) -> float:
+def _per_1000(tested: Result) -> float:
     return float(tested.bars.mean() * 1000.0) if len(tested.bars) else 0.0
 
 
@@ -74,7 +74,7 @@ def _interval(values: Float64s, seed: int) -> list[float] | None:
 def for_people(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     """The rows with each interval beside its figure, everything as short text.
 
-    >>> for_people([row("x", "1m", "hold", [Tested(np.empty(0), np.zeros(20), 0)], [], 1)])[0]["pips/1000 bars"]
+    >>> for_people([row("x", "1m", "hold", [Result(np.empty(0), np.zeros(20), 0)], [], 1)])[0]["pips/1000 bars"]
     '+0.0 [+0.0, +0.0]'
     """
     return [
