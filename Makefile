@@ -21,7 +21,7 @@ BENCH ?= features
 .PHONY: help setup demo test check bench learn-table format docs clean
 
 help:  ## list the targets
-	@sed -nE 's/^([a-z-]+):.*##(.*)/\1\t\2/p' Makefile | expand -t 10
+	@sed -nE 's/^([a-z-]+):.*##(.*)/\1\t\2/p' Makefile | expand -t 14
 
 setup: $(READY)  ## create .venv and install everything, once
 

@@ -20,7 +20,7 @@ class Rates:
     (Decimal('0.01'), Decimal('1'), None)
     >>> rates.update(Instrument("EUR_JPY", -2, 3, Decimal("0.04")), 124_990, 125_010)
     >>> rates.between("EUR", "USD")
-    Decimal('1.25')
+    Decimal('1.25000')
     """
 
     def __init__(self, fixed: Mapping[str, Decimal] | None = None) -> None:
