@@ -136,6 +136,8 @@ class Course:
         while not self.done:
             self._play()
             losses = [self._step(batch) for batch in self._batches() if self._plan.deadline() < 1.0 or not self.looks]
+            if not losses:  # the time ran out during self-play
+                return
             look = Look(self.learner.steps, self._raw_score(), mean_losses(losses))
             self.looks.append(look)
             if look.score.pips > self.best_pips:

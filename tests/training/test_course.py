@@ -87,6 +87,20 @@ def test_steps_and_time_are_limits(swings: Tape) -> None:
     assert 0 < [look.step for look in late.passes()][-1] < late.total
 
 
+def test_time_may_run_out_during_self_play(swings: Tape, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pass without a step is no look: the run ends with what the passes before it taught."""
+    spent, play = [0.0], Course._play
+
+    def slow(run: Course) -> None:
+        play(run)
+        spent[0] = float(len(run.looks))
+
+    monkeypatch.setattr(Course, "_play", slow)
+    run = course(swings, late=lambda: spent[0])
+    assert [look.step for look in run.passes()] == [run.learner.steps]
+    assert run.learner.steps > 0
+
+
 def test_too_little_is_refused(swings: Tape) -> None:
     """Some hundred bars teach nothing that could be told from luck."""
     with pytest.raises(BadInput, match="too few"):

@@ -66,7 +66,7 @@ class Both:
     exchange: Exchange
     control: str
 
-    async def until(self, met: Callable[[], object], seconds: float = 20.0) -> None:
+    async def until(self, met: Callable[[], object], seconds: float = 60.0) -> None:
         """Wait until a condition holds."""
         async with asyncio.timeout(seconds):
             while not met():  # noqa: ASYNC110 - what is waited for has no event
