@@ -1,6 +1,5 @@
 """Model folders: immutable, named by what is in them, there whole or not at all."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -9,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from broker.errors import BadInput, StorageFault
+from strategy.model import MANIFEST, content_id
 from training.store_schema import sync_file
 
-MANIFEST = "manifest.json"
-ID_LENGTH = 16
 PREFIX_LENGTH = 8
 
 
@@ -117,18 +115,6 @@ class ModelFolders:
             shutil.rmtree(folder, ignore_errors=True)
         for folder in self.root.glob(".*.gone"):
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def content_id(files: Mapping[str, bytes]) -> str:
-    """Id of a model: a hash of its files' names and bytes.
-
-    >>> content_id({"manifest.json": b"{}"})
-    '317bb91c1af71eb0'
-    """
-    digest = hashlib.sha256()
-    for name in sorted(files):
-        digest.update(f"{name}\0{hashlib.sha256(files[name]).hexdigest()}\n".encode())
-    return digest.hexdigest()[:ID_LENGTH]
 
 
 def _parse(content: bytes, where: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.errors import BadInput, StorageFault
-from training.model_folders import content_id
+from strategy.model import content_id
 from training.registry import Registry, State
 
 ROOT = Path(__file__).parents[2]
