@@ -27,13 +27,24 @@ COMMANDS: Mapping[str, str] = {
     "train": "learn from recorded ticks and register a candidate model",
     "study": "walk-forward study of model and baselines",
     "report": "rebuild the HTML report of a run",
+    "compare": "put runs side by side",
+    "explain": "explain one decision of a run",
     "ticks": "inspect, convert and synthesise tick files",
     "emulator": "serve OANDA's v20 API over loopback from tick files",
     "models": "list, promote and roll back models",
     "store": "look after the experience store",
     "config": "check, show and write the configuration",
 }
-"""Name of each command, which is also its module in daemon/commands/, and what it does."""
+"""Name of each command and what it does."""
+
+
+def module_of(command: str) -> str:
+    """The module of a command.
+
+    >>> module_of("new-strategy")
+    'daemon.commands.new_strategy'
+    """
+    return f"daemon.commands.{command.replace('-', '_')}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -106,7 +117,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.set_defaults(**DEFAULTS)
     subparsers = parser.add_subparsers(required=True)
     use_kernel_cache(os.environ)
-    import_module(f"daemon.commands.{name}").register(subparsers)
+    import_module(module_of(name)).register(subparsers)
     args, unknown = parser.parse_known_args(argv)
     if unknown:
         flags = args.parser._option_string_actions

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.cli import COMMANDS, PROGRAM
+from daemon.cli import COMMANDS, PROGRAM, module_of
 from daemon.config import reference, template
 from daemon.options import Parser
 
@@ -27,7 +27,7 @@ def parsers_of(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]
 def command(name: str) -> list[argparse.ArgumentParser]:
     """The parsers of a command: its own and its subcommands'."""
     parser = Parser(prog=PROGRAM)
-    import_module(f"daemon.commands.{name}").register(parser.add_subparsers())
+    import_module(module_of(name)).register(parser.add_subparsers())
     return parsers_of(parser)
 
 
@@ -69,7 +69,7 @@ def test_commands_show_examples_of_themselves(name: str) -> None:
             program, verb, *rest = shlex.split(line)
             assert program == PROGRAM
             top = Parser(prog=PROGRAM)
-            import_module(f"daemon.commands.{verb}").register(top.add_subparsers())
+            import_module(module_of(verb)).register(top.add_subparsers())
             assert callable(top.parse_args([verb, *rest]).handler)
 
 
