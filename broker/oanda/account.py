@@ -1,8 +1,8 @@
 """The account: orders go out, and what becomes of them is read from the transaction log alone.
 
-An order is on disk before it leaves. Its answer's transactions, the stream's and those read with GETs all meet in the
-`Book`, which applies each once. An answer that does not come makes the order UNKNOWN: nothing new is opened until the
-log has told what became of it, and it is never sent again.
+An order is on disk before it leaves, and so is all that was heard before it. Its answer's transactions, the stream's
+and those read with GETs all meet in the `Book`, which applies each once. An answer that does not come makes the order
+UNKNOWN: nothing new is opened until the log has told what became of it, and it is never sent again.
 """
 
 import asyncio
@@ -142,11 +142,12 @@ class Account:
         """Follow the account until cancelled.
 
         Raises:
-            Fatal: the disk failed, or something worse.
+            StorageFault: the disk failed. Fatal: something worse.
         """
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
+                tasks.create_task(self._log.failure())
                 for intent in self._log.open():
                     if intent.outcome is not Outcome.PENDING:
                         self.book.tell(Doubted(intent.order.id, intent.order.instrument, "restarted"))
@@ -189,7 +190,7 @@ class Account:
 
         Raises:
             BadInput: its id was used before, or it could not be written as an order.
-            StorageFault: it could not be put on disk, and was not sent.
+            StorageFault: the disk has failed; it is not sent.
         """
         price = self._market.fresh(order.instrument)
         refusal = self._refusal(order, price)
@@ -234,6 +235,10 @@ class Account:
 
     async def _place(self, order: Order, body: dict[str, Any]) -> None:
         book = self.book
+        await self._log.durable()
+        if order.opens and self._market.fresh(order.instrument) is None:
+            self._end(order, "rejected", "stale")
+            return
         try:
             answer = await self._transport.send(OrderCreate(self._transport.access.account, data=body))
         except Unsent as failure:

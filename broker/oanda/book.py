@@ -1,4 +1,4 @@
-"""The transaction log applied: in order, without gaps, each transaction once, durable before anybody acts on it."""
+"""The transaction log applied: in order, without gaps, each transaction once, durable before anything else leaves."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping

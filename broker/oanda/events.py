@@ -112,9 +112,9 @@ class Listener(Protocol):
     """Who hears the account's events, each once, in order."""
 
     def record(self, events: tuple[Event, ...]) -> None:
-        """Write them down: called inside the database transaction that moves the cursor past them."""
+        """Hand in what is to be kept of them: it joins the transaction that moves the cursor past them."""
         ...
 
     def apply(self, events: tuple[Event, ...]) -> None:
-        """Act on them: called once they are durable."""
+        """Act on them. They may not be durable yet: whatever leaves the process because of them must wait for that."""
         ...

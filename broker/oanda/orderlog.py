@@ -1,36 +1,38 @@
 """What must survive a crash: each order before it leaves, each transaction read, and how far the log is read.
 
 The cursor, the state it leads to, the raw transactions and the orders' outcomes move in one database transaction,
-together with whatever the caller records of the same events. One process writes these tables.
+together with whatever the caller records of the same events. Memory moves at once; what must not leave before it is
+safe awaits `durable`. One process writes these tables.
 """
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 
-from broker.errors import BadInput, StorageFault
+from broker.durable import Writer
+from broker.errors import BadInput
 from broker.oanda.events import ENDS, Accepted, Doubted, Ended, Event, Filled, Outcome
 from broker.oanda.state import AccountState
 from broker.oanda.wire import Message
 from broker.types import Order
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS oanda_accounts (
+_SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS oanda_accounts (
     account TEXT PRIMARY KEY, cursor INTEGER NOT NULL, state TEXT NOT NULL, since INTEGER NOT NULL
-) STRICT;
-CREATE TABLE IF NOT EXISTS oanda_transactions (
+) STRICT""",
+    """CREATE TABLE IF NOT EXISTS oanda_transactions (
     account TEXT NOT NULL, id INTEGER NOT NULL, type TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (account, id)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS oanda_orders (
+) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS oanda_orders (
     id TEXT PRIMARY KEY, account TEXT NOT NULL, intended TEXT NOT NULL, outcome TEXT NOT NULL,
     detail TEXT NOT NULL, request TEXT NOT NULL
-) STRICT;
-CREATE INDEX IF NOT EXISTS oanda_orders_open ON oanda_orders (account, outcome)
-    WHERE outcome IN ('sending', 'unknown', 'pending');
-"""
-_DURABLE = 2  # PRAGMA synchronous: FULL
+) STRICT""",
+    """CREATE INDEX IF NOT EXISTS oanda_orders_open ON oanda_orders (account, outcome)
+    WHERE outcome IN ('sending', 'unknown', 'pending')""",
+)
+ENDED_KEPT = 1000  # ended orders remembered, beside those of open trades: their fills may still come
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,56 +45,38 @@ class Intent:
 
 
 class OrderLog:
-    """The orders and the transaction log of one account, in a database handed in.
+    """The orders and the transaction log of one account.
+
+    Every method that changes something raises StorageFault once the disk has failed.
 
     Args:
-        connection: with `PRAGMA synchronous` FULL or EXTRA: an order must be on disk before it leaves.
+        disk: where it is kept.
 
     Raises:
-        BadInput: the database would not keep what it confirms.
         StorageFault: the disk failed.
     """
 
-    def __init__(self, connection: sqlite3.Connection, account: str) -> None:
-        self._db, self._account = connection, account
-        self._orders: dict[str, Intent] = {}
-        if connection.execute("PRAGMA synchronous").fetchone()[0] < _DURABLE:
-            raise BadInput("its order log could lose what it has confirmed", mend="open it with synchronous = FULL")
-        with _faults():
-            connection.executescript(_SCHEMA)
-            rows = connection.execute(
-                "SELECT intended, outcome, detail FROM oanda_orders WHERE account = ? AND "
-                "outcome IN ('sending', 'unknown', 'pending')",
-                (account,),
-            ).fetchall()
-        for intended, outcome, detail in rows:
-            intent = Intent(Order(**json.loads(intended)), Outcome(outcome), detail)
-            self._orders[intent.order.id] = intent
+    def __init__(self, disk: Writer, account: str) -> None:
+        self._disk, self._account = disk, account
+        self._open: dict[str, Intent] = {}
+        self._ended: dict[str, Intent] = {}
+        found, orders = disk.ask(self._load)
+        self._state: tuple[int, str] | None = found[:2] if found else None
+        self._since = found[2] if found else 0
+        for intent in orders:
+            self._remember(intent)
 
     def state(self) -> AccountState | None:
         """The state as last committed, None where this account was never read."""
-        with _faults():
-            row = self._db.execute(
-                "SELECT cursor, state FROM oanda_accounts WHERE account = ?", (self._account,)
-            ).fetchone()
-        return AccountState.from_json(*row) if row else None
+        return AccountState.from_json(*self._state) if self._state else None
 
     def since(self) -> int:
         """When this account was first used, ns; 0 where it never was."""
-        with _faults():
-            row = self._db.execute("SELECT since FROM oanda_accounts WHERE account = ?", (self._account,)).fetchone()
-        return int(row[0]) if row else 0
+        return self._since
 
     def intent(self, client_id: str) -> Intent | None:
-        """The order of a client id, None where it is not ours."""
-        if not client_id or client_id in self._orders:
-            return self._orders.get(client_id)
-        with _faults():
-            row = self._db.execute(
-                "SELECT intended, outcome, detail FROM oanda_orders WHERE id = ? AND account = ?",
-                (client_id, self._account),
-            ).fetchone()
-        return Intent(Order(**json.loads(row[0])), Outcome(row[1]), row[2]) if row else None
+        """The order of a client id, None where it is not ours, or ended long ago."""
+        return self._open.get(client_id) or self._ended.get(client_id)
 
     def order(self, client_id: str) -> Order | None:
         """The order alone."""
@@ -101,23 +85,27 @@ class OrderLog:
 
     def open(self) -> list[Intent]:
         """Orders that have not ended, oldest first."""
-        return [intent for intent in self._orders.values() if intent.outcome not in ENDS]
+        return list(self._open.values())
+
+    async def durable(self) -> None:
+        """Return once all that was handed in before is on disk."""
+        await self._disk.durable()
+
+    async def failure(self) -> None:
+        """Never return; raise StorageFault when the disk fails."""
+        await self._disk.failure()
 
     def intend(self, order: Order) -> None:
-        """Put an order on disk, as SENDING.
+        """Note an order as SENDING; it may leave once that is durable.
 
         Raises:
             BadInput: its id was used before: it may have been sent before.
         """
-        with self._transaction():
-            try:
-                self._db.execute(
-                    "INSERT INTO oanda_orders VALUES (?, ?, ?, ?, '', '')",
-                    (order.id, self._account, json.dumps(asdict(order)), Outcome.SENDING),
-                )
-            except sqlite3.IntegrityError:
-                raise BadInput(f"the order id {order.id} was used before", mend="name each run differently") from None
-        self._orders[order.id] = Intent(order, Outcome.SENDING, "")
+        if self.intent(order.id) is not None:
+            raise BadInput(f"the order id {order.id} was used before", mend="name each run differently")
+        row = (order.id, self._account, json.dumps(asdict(order)), Outcome.SENDING)
+        self._disk.put(lambda db: db.execute("INSERT INTO oanda_orders VALUES (?, ?, ?, ?, '', '')", row))
+        self._open[order.id] = Intent(order, Outcome.SENDING, "")
 
     def commit(
         self,
@@ -128,34 +116,54 @@ class OrderLog:
         now: int = 0,
         request_id: str = "",
     ) -> None:
-        """Move everything at once: cursor and state, the transactions read, outcomes, and what `record` writes.
+        """Move everything at once: cursor and state, the transactions read, outcomes, and what `record` hands in.
 
         Args:
             now: when the account was first used, if this is the first commit.
             request_id: of the failed write that the events come from.
         """
         moved = [intent for event in events if (intent := self._moved(event)) is not None]
-        with self._transaction():
-            self._db.execute(
-                "INSERT INTO oanda_accounts VALUES (?, ?, ?, ?) ON CONFLICT (account) DO UPDATE SET "
-                "cursor = excluded.cursor, state = excluded.state",
-                (self._account, state.cursor, state.to_json(), now),
-            )
-            self._db.executemany(
-                "INSERT OR IGNORE INTO oanda_transactions VALUES (?, ?, ?, ?)",
-                [(self._account, int(m["id"]), str(m.get("type", "")), json.dumps(m, sort_keys=True)) for m in read],
-            )
-            self._db.executemany(
-                "UPDATE oanda_orders SET outcome = ?, detail = ?, request = CASE ? WHEN '' THEN request ELSE ? END "
-                "WHERE id = ?",
-                [(i.outcome, i.detail, request_id, request_id, i.order.id) for i in moved],
-            )
+        cursor, text = state.cursor, state.to_json()
+        account = (self._account, cursor, text, now)
+        ends = [(i.outcome, i.detail, request_id, request_id, i.order.id) for i in moved]
+        with self._disk.together():
+            self._disk.put(partial(_write, account, tuple(read), ends))
             record(events)
+        self._state, self._since = (cursor, text), self._since or now
         for intent in moved:
-            if intent.outcome in ENDS:
-                self._orders.pop(intent.order.id, None)
-            else:
-                self._orders[intent.order.id] = intent
+            self._remember(intent)
+        self._forget({trade.client_id for trade in state.trades.values()})
+
+    def _load(self, db: sqlite3.Connection) -> tuple[tuple[int, str, int] | None, list[Intent]]:
+        """The account's row, and the orders that may still matter, oldest first."""
+        for statement in _SCHEMA:
+            db.execute(statement)
+        row = db.execute(
+            "SELECT cursor, state, since FROM oanda_accounts WHERE account = ?", (self._account,)
+        ).fetchone()
+        trades = AccountState.from_json(*row[:2]).trades.values() if row else ()
+        rows = db.execute(
+            "SELECT intended, outcome, detail FROM oanda_orders WHERE account = ?1 AND "
+            "(outcome IN ('sending', 'unknown', 'pending') OR id IN (SELECT value FROM json_each(?2)) OR rowid IN "
+            "(SELECT rowid FROM oanda_orders WHERE account = ?1 ORDER BY rowid DESC LIMIT ?3)) ORDER BY rowid",
+            (self._account, json.dumps([trade.client_id for trade in trades]), ENDED_KEPT),
+        )
+        return row, [Intent(Order(**json.loads(order)), Outcome(outcome), detail) for order, outcome, detail in rows]
+
+    def _remember(self, intent: Intent) -> None:
+        if intent.outcome in ENDS:
+            self._open.pop(intent.order.id, None)
+            self._ended[intent.order.id] = intent
+        else:
+            self._open[intent.order.id] = intent
+
+    def _forget(self, held: set[str]) -> None:
+        """Let go of the oldest ended orders but those whose trades are open."""
+        while len(self._ended) > ENDED_KEPT + len(held):
+            id_ = next(iter(self._ended))
+            intent = self._ended.pop(id_)
+            if id_ in held:
+                self._ended[id_] = intent
 
     def _moved(self, event: Event) -> Intent | None:
         """The order that an event moves on, as it is then. An end is final, but for a fill."""
@@ -175,24 +183,21 @@ class OrderLog:
             return None
         return Intent(intent.order, outcome, detail)
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with _faults():
-            self._db.execute("BEGIN IMMEDIATE")
-        try:
-            with _faults():
-                yield
-                self._db.execute("COMMIT")
-        except BaseException:
-            with _faults():
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-            raise
 
-
-@contextmanager
-def _faults() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise StorageFault(f"the order log failed: {error}") from error
+def _write(
+    account: tuple[str, int, str, int], read: Iterable[Message], ends: Iterable[tuple[str, ...]], db: sqlite3.Connection
+) -> None:
+    db.execute(
+        "INSERT INTO oanda_accounts VALUES (?, ?, ?, ?) ON CONFLICT (account) DO UPDATE SET "
+        "cursor = excluded.cursor, state = excluded.state",
+        account,
+    )
+    db.executemany(
+        "INSERT OR IGNORE INTO oanda_transactions VALUES (?, ?, ?, ?)",
+        [(account[0], int(m["id"]), str(m.get("type", "")), json.dumps(m, sort_keys=True)) for m in read],
+    )
+    db.executemany(
+        "UPDATE oanda_orders SET outcome = ?, detail = ?, request = CASE ? WHEN '' THEN request ELSE ? END "
+        "WHERE id = ?",
+        ends,
+    )

@@ -81,6 +81,7 @@ class Protection:
         return {"price": str(self._book.instruments[trade.instrument].price(points)), "timeInForce": "GTC"}
 
     async def _set(self, trade_id: int, levels: dict[str, Any]) -> None:
+        await self._book.log.durable()
         account = self._transport.access.account
         answer = await self._transport.send(TradeCRCDO(account, tradeID=str(trade_id), data=levels))
         self._book.offer_answer(answer.body)

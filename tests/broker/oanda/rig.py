@@ -12,6 +12,7 @@ from typing import TypeVar
 import aiohttp
 from aiohttp import web
 
+from broker.durable import Inline, Writer
 from broker.oanda import (
     Access,
     Account,
@@ -44,15 +45,16 @@ T = TypeVar("T")
 class Heard:
     """A listener that keeps everything, and writes it into the same database."""
 
-    db: sqlite3.Connection
+    disk: Writer
     applied: list[Event] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.db.execute("CREATE TABLE IF NOT EXISTS heard (n INTEGER PRIMARY KEY, kind TEXT, fill INTEGER) STRICT")
+        schema = "CREATE TABLE IF NOT EXISTS heard (n INTEGER PRIMARY KEY, kind TEXT, fill INTEGER) STRICT"
+        self.disk.ask(lambda db: db.execute(schema))
 
     def record(self, events: tuple[Event, ...]) -> None:
         rows = [(type(e).__name__, e.transaction if isinstance(e, Filled) else 0) for e in events]
-        self.db.executemany("INSERT INTO heard (kind, fill) VALUES (?, ?)", rows)
+        self.disk.put(lambda db: db.executemany("INSERT INTO heard (kind, fill) VALUES (?, ?)", rows))
 
     def apply(self, events: tuple[Event, ...]) -> None:
         self.applied.extend(events)
@@ -110,6 +112,7 @@ class Rig:
     log: OrderLog
     told: list[FeedEvent]
     instruments: dict[str, Instrument]
+    db: sqlite3.Connection
 
     async def until(self, met: Callable[[], object], seconds: float = 300.0) -> None:
         """Let time pass until a condition holds."""
@@ -136,7 +139,8 @@ async def rig(
     runner = await listen(desk)
     transport = in_memory(seed=seed)
     db = db or database()
-    heard, log, told = Heard(db), OrderLog(db, ACCOUNT), []
+    disk = Inline(db)
+    heard, log, told = Heard(disk), OrderLog(disk, ACCOUNT), []
     loop = asyncio.get_running_loop()
     dice = Random(seed)
 
@@ -154,7 +158,7 @@ async def rig(
     feed = PriceFeed(transport, {EUR_USD: instruments[EUR_USD]}, told.append, tape, FeedWaits(), dice)
     feeds.append(feed)
     tasks = [asyncio.create_task(job) for job in (account.run(), feed.run(), desk.beating())]
-    made = Rig(desk, transport, feed, account, heard, log, told, instruments)
+    made = Rig(desk, transport, feed, account, heard, log, told, instruments, db)
     try:
         if wait:
             await made.until(lambda: account.ready and feed.fresh(EUR_USD))

@@ -138,9 +138,9 @@ def test_transactions_count_once_however_often_they_come() -> None:
                 made.account.book.offer(made.desk.log)
                 made.account.book.offer(reversed(made.desk.log))
             await asyncio.sleep(61)
-            rows = made.log._db.execute("SELECT id FROM oanda_transactions ORDER BY id").fetchall()
+            rows = made.db.execute("SELECT id FROM oanda_transactions ORDER BY id").fetchall()
             assert [row[0] for row in rows] == list(range(2, len(made.desk.log) + 1))
-            fills = made.log._db.execute("SELECT fill FROM heard WHERE kind = 'Filled'").fetchall()
+            fills = made.db.execute("SELECT fill FROM heard WHERE kind = 'Filled'").fetchall()
             assert len(fills) == len(set(fills)) == 10
             assert made.account.book.state.cursor == len(made.desk.log)
 

@@ -1,7 +1,6 @@
 """The client and the emulator, written apart, over real sockets: what one sends the other understands."""
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import pytest
 from broker.account import Account as EmulatedAccount
 from broker.account import Market
 from broker.clock import SystemClock
+from broker.durable import Threaded, connect
 from broker.emulator import Emulator, Exchange, Faults, Settings, load_history
 from broker.instruments import KNOWN, instrument
 from broker.oanda import (
@@ -44,7 +44,7 @@ from broker.rfc3339 import rfc3339
 from broker.ticks import ReadOptions
 from broker.types import SECOND
 from tests.broker.oanda.desk import ACCOUNT, START, TOKEN
-from tests.broker.oanda.rig import EUR_USD, Heard, database, entry, leave, order
+from tests.broker.oanda.rig import EUR_USD, Heard, entry, leave, order
 
 QUICK = Waits(connect=2, answer=0.4, silence=3, retry_first=0.02, retry_longest=0.1)
 KEEPING = KeeperWaits(
@@ -65,6 +65,7 @@ class Both:
     transport: Transport
     exchange: Exchange
     control: str
+    disk: Threaded
 
     async def until(self, met: Callable[[], object], seconds: float = 60.0) -> None:
         """Wait until a condition holds."""
@@ -87,8 +88,8 @@ def ticks(folder: Path) -> Path:
 
 
 @asynccontextmanager
-async def both(folder: Path, faults: str = "", db: sqlite3.Connection | None = None) -> AsyncIterator[Both]:
-    """Emulator and client, running and ready."""
+async def both(folder: Path, faults: str = "") -> AsyncIterator[Both]:
+    """Emulator and client, running and ready; the disk is written by a thread."""
     history, recorded = load_history([ticks(folder)], ReadOptions())
     known = {**{name: instrument(name) for name in KNOWN}, **recorded}
     exchange = Exchange(EmulatedAccount(ACCOUNT, Market(known, "USD", Rates({})), Decimal(0)), history, known, None)
@@ -97,8 +98,8 @@ async def both(folder: Path, faults: str = "", db: sqlite3.Connection | None = N
     where = await emulator.start()
     hosts = Hosts(str(where["rest"]), str(where["stream"]))
     transport = Transport(Access(Secret(TOKEN), ACCOUNT, hosts), Pace.usual(), QUICK, Random(0), SystemClock().now)
-    db = db or database()
-    heard, log, told = Heard(db), OrderLog(db, ACCOUNT), []
+    disk = Threaded(connect(folder / "journal.db"))
+    heard, log, told = Heard(disk), OrderLog(disk, ACCOUNT), []
     feeds: list[PriceFeed] = []
 
     class Prices:
@@ -110,7 +111,7 @@ async def both(folder: Path, faults: str = "", db: sqlite3.Connection | None = N
     known = await account.start()
     feeds.append(PriceFeed(transport, {EUR_USD: known[EUR_USD]}, told.append, None, FEEDING, Random(0)))
     tasks = [asyncio.create_task(job) for job in (account.run(), feeds[0].run())]
-    made = Both(account, feeds[0], heard, log, told, transport, exchange, str(where["control"]))
+    made = Both(account, feeds[0], heard, log, told, transport, exchange, str(where["control"]), disk)
     try:
         await made.until(lambda: account.ready and feeds[0].fresh(EUR_USD))
         yield made
@@ -120,6 +121,7 @@ async def both(folder: Path, faults: str = "", db: sqlite3.Connection | None = N
         ends = await asyncio.gather(*tasks, return_exceptions=True)
         await transport.close()
         await emulator.stop()
+        disk.close()
         assert [end for end in ends if not isinstance(end, asyncio.CancelledError)] == []
 
 
@@ -191,7 +193,8 @@ async def test_the_books_agree_under_the_emulators_faults(tmp_path: Path, faults
         await made.until(lambda: made.account.ready and not made.log.open())
         created = [made.log.intent(f"mt-test-{n}").outcome for n in range(6)]  # type: ignore[union-attr]
         assert set(created) <= {Outcome.FILLED, Outcome.CANCELLED, Outcome.REJECTED}
-        fills = [row[0] for row in made.log._db.execute("SELECT fill FROM heard WHERE kind = 'Filled'")]
+        rows = made.disk.ask(lambda db: db.execute("SELECT fill FROM heard WHERE kind = 'Filled'").fetchall())
+        fills = [row[0] for row in rows]
         assert len(fills) == len(set(fills)) == sum(outcome is Outcome.FILLED for outcome in created)
         await asyncio.sleep(1)
         assert made.heard.of(Adopted) == []

@@ -72,11 +72,11 @@ def check(made: Rig) -> None:
     assert len(ids) == len(set(ids)), "an order was doubled"
     assert made.account.position(EUR_USD) == made.units()
     assert made.account.book.state.cursor == len(desk.log)
-    rows = made.log._db.execute("SELECT id, outcome FROM oanda_orders").fetchall()
+    rows = made.db.execute("SELECT id, outcome FROM oanda_orders").fetchall()
     assert {outcome for _, outcome in rows} <= {"filled", "cancelled", "rejected"}, "an order was forgotten"
     executed = {m["clientExtensions"]["id"] for m in desk.log if m["type"] == "MARKET_ORDER"}
     assert {id_ for id_, outcome in rows if outcome == "filled"} <= executed <= {id_ for id_, _ in rows}
-    fills = [r[0] for r in made.log._db.execute("SELECT fill FROM heard WHERE kind = 'Filled' ORDER BY n")]
+    fills = [r[0] for r in made.db.execute("SELECT fill FROM heard WHERE kind = 'Filled' ORDER BY n")]
     assert fills == [int(m["id"]) for m in desk.log if m["type"] == "ORDER_FILL"], "a fill was lost or counted twice"
     ours = [trade for trade in made.account.book.state.trades.values() if made.log.order(trade.client_id)]
     assert all(trade.stop_id for trade in ours), "a trade without its stop"
@@ -154,7 +154,7 @@ def test_filled_events_carry_what_the_ledger_needs() -> None:
             event = made.heard.of(Filled)[0]
             assert (event.client_id, event.opened, event.reason) == ("mt-test-1", 3, "MARKET_ORDER")
             assert (str(event.balance), event.fill.units, event.fill.price) == ("100000.0", -500, 138676)
-            cursor = made.log._db.execute("SELECT cursor FROM oanda_accounts").fetchone()[0]
+            cursor = made.db.execute("SELECT cursor FROM oanda_accounts").fetchone()[0]
             assert cursor >= event.transaction
 
     run(main)
