@@ -66,6 +66,12 @@ class Account:
             self._note_expiry(order)
         self.now, self._rollover = time, next_rollover(time)
 
+    def at(self, last: int) -> "Account":
+        """The account as it was after transaction `last`, at the prices of now; not one to trade on."""
+        past = Account(self.account_id, self.market, self.financing_rate)
+        past.load(self.transactions[:last], self.marks(), self.now)
+        return past
+
     def marks(self) -> dict[int, Decimal]:
         """What pending orders remember besides transactions: trailing values, first prices."""
         return {order.id: order.mark for order in self.state.pending.values() if order.mark is not None}

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
-from broker.account import BadRequest
+from broker.account import Account, BadRequest
 from broker.account.entities import Order, Trade
 from broker.account.numbers import plain
 from broker.account.placing import find_order, find_trade
@@ -49,11 +49,11 @@ class Reading:
     """Handlers of what reads.
 
     Args:
-        visible: the highest transaction id that reads see by now; orders and trades after it are not there yet.
+        seen: the account as reads see it by now; it may lag behind the one that trades.
     """
 
-    def __init__(self, exchange: Exchange, visible: Callable[[], int]) -> None:
-        self._exchange, self._account, self._visible = exchange, exchange.account, visible
+    def __init__(self, exchange: Exchange, seen: Callable[[], Account]) -> None:
+        self._exchange, self._account, self._seen = exchange, exchange.account, seen
 
     def routes(self) -> list[web.RouteDef]:
         """Path and handler of each operation."""
@@ -85,7 +85,7 @@ class Reading:
         ]
 
     def _answer(self, request: web.Request, **said: Any) -> web.Response:
-        return answer(request, {**said, "lastTransactionID": self._account.last_id})
+        return answer(request, {**said, "lastTransactionID": self._seen().last_id})
 
     async def accounts(self, request: web.Request) -> web.Response:
         """GET /accounts."""
@@ -93,18 +93,18 @@ class Reading:
 
     async def account(self, request: web.Request) -> web.Response:
         """GET /accounts/{accountID}."""
-        return self._answer(request, account=account_json(self._account))
+        return self._answer(request, account=account_json(self._seen()))
 
     async def summary(self, request: web.Request) -> web.Response:
         """GET .../summary."""
-        return self._answer(request, account=summary_json(self._account))
+        return self._answer(request, account=summary_json(self._seen()))
 
     async def changes(self, request: web.Request) -> web.Response:
         """GET .../changes."""
         since = whole(request, "sinceTransactionID", None, 10**18)
         if since > len(self._account.transactions):
             raise OutOfRange("sinceTransactionID")
-        changes, state = changes_json(self._account, since)
+        changes, state = changes_json(self._seen(), since)
         return self._answer(request, changes=changes, state=state)
 
     async def instruments(self, request: web.Request) -> web.Response:
@@ -119,42 +119,48 @@ class Reading:
         state = _choice(request, "state", _ORDER_STATES)
         if "ids" in request.query and "state" not in request.query:
             state = "ALL"
-        pool = self._account.state.pending if state == "PENDING" else self._account.state.orders
+        seen = self._seen()
+        pool = seen.state.pending if state == "PENDING" else seen.state.orders
         found = [order for order in pool.values() if state in (order.state, "ALL")]
-        return self._list(request, "orders", found, lambda order: order_json(self._account, order))
+        return self._list(request, "orders", found, lambda order: order_json(seen, order))
 
     async def pending_orders(self, request: web.Request) -> web.Response:
         """GET .../pendingOrders."""
-        seen = [order for order in self._account.state.pending.values() if order.id <= self._visible()]
-        return self._answer(request, orders=[order_json(self._account, order) for order in reversed(seen)])
+        seen = self._seen()
+        found = reversed(seen.state.pending.values())
+        return self._answer(request, orders=[order_json(seen, order) for order in found])
 
     async def order(self, request: web.Request) -> web.Response:
         """GET .../orders/{orderSpecifier}."""
-        order = find_order(self._account, specifier(request, "orderSpecifier"))
-        if order is None or order.id > self._visible():
+        seen = self._seen()
+        order = find_order(seen, specifier(request, "orderSpecifier"))
+        if order is None:
             raise Absent("NO_SUCH_ORDER", "The order ID specified does not exist")
-        return self._answer(request, order=order_json(self._account, order))
+        return self._answer(request, order=order_json(seen, order))
 
     async def trades(self, request: web.Request) -> web.Response:
         """GET .../trades."""
         state = _choice(request, "state", _TRADE_STATES)
         if "ids" in request.query and "state" not in request.query:
             state = "ALL"
-        pool = self._account.state.open if state == "OPEN" else self._account.state.trades
+        seen = self._seen()
+        pool = seen.state.open if state == "OPEN" else seen.state.trades
         found = [trade for trade in pool.values() if state in ("OPEN" if trade.is_open else "CLOSED", "ALL")]
-        return self._list(request, "trades", found, lambda trade: trade_json(self._account, trade))
+        return self._list(request, "trades", found, lambda trade: trade_json(seen, trade))
 
     async def open_trades(self, request: web.Request) -> web.Response:
         """GET .../openTrades."""
-        seen = [trade for trade in self._account.state.open.values() if trade.id <= self._visible()]
-        return self._answer(request, trades=[trade_json(self._account, trade) for trade in reversed(seen)])
+        seen = self._seen()
+        found = reversed(seen.state.open.values())
+        return self._answer(request, trades=[trade_json(seen, trade) for trade in found])
 
     async def trade(self, request: web.Request) -> web.Response:
         """GET .../trades/{tradeSpecifier}."""
-        trade = find_trade(self._account, specifier(request, "tradeSpecifier"))
-        if trade is None or trade.id > self._visible():
+        seen = self._seen()
+        trade = find_trade(seen, specifier(request, "tradeSpecifier"))
+        if trade is None:
             raise Absent("NO_SUCH_TRADE", "The trade ID specified does not exist")
-        return self._answer(request, trade=trade_json(self._account, trade))
+        return self._answer(request, trade=trade_json(seen, trade))
 
     def _list(
         self, request: web.Request, name: str, found: Iterable[Order | Trade], view: Callable[[Any], Json]
@@ -162,8 +168,7 @@ class Reading:
         """Newest first, by the query's filters, with a link to the next page."""
         count = whole(request, "count", COUNT_DEFAULT, COUNT_MAXIMUM, 1)
         before, ids = number_before(request), request.query.get("ids")
-        visible = self._visible()
-        chosen = [one for one in found if one.id <= visible and (before is None or one.id < before)]
+        chosen = [one for one in found if before is None or one.id < before]
         if ids is not None:
             wanted = set(ids.split(","))
             if not all(one.isdecimal() and one.isascii() and len(one) < 19 for one in wanted):
@@ -181,18 +186,19 @@ class Reading:
 
     async def positions(self, request: web.Request) -> web.Response:
         """GET .../positions."""
-        names = sorted(self._account.state.totals)
-        return self._answer(request, positions=[position_json(self._account, name) for name in names])
+        seen = self._seen()
+        return self._answer(request, positions=[position_json(seen, name) for name in sorted(seen.state.totals)])
 
     async def open_positions(self, request: web.Request) -> web.Response:
         """GET .../openPositions."""
-        names = sorted({trade.instrument for trade in self._account.state.open.values()})
-        return self._answer(request, positions=[position_json(self._account, name) for name in names])
+        seen = self._seen()
+        names = sorted({trade.instrument for trade in seen.state.open.values()})
+        return self._answer(request, positions=[position_json(seen, name) for name in names])
 
     async def position(self, request: web.Request) -> web.Response:
         """GET .../positions/{instrument}."""
         name = instrument_name(request.match_info["instrument"], self._exchange.instruments)
-        return self._answer(request, position=position_json(self._account, name))
+        return self._answer(request, position=position_json(self._seen(), name))
 
     async def pricing(self, request: web.Request) -> web.Response:
         """GET .../pricing."""
@@ -264,7 +270,7 @@ class Reading:
 
     def _chosen(self, request: web.Request, first: int, last: int) -> list[Json]:
         kinds = _kinds(request)
-        found = self._account.transactions[first:last]
+        found = self._seen().transactions[first:last]
         return [said for said in found if kinds is None or _is_of(said["type"], kinds)]
 
     async def transactions(self, request: web.Request) -> web.Response:

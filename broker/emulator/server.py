@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from broker.account import BadRequest
+from broker.account import Account, BadRequest
 from broker.bars import BarSize
 from broker.emulator.answers import BASE_URL, FORBIDDEN, REQUEST_ID, UNAUTHORIZED, Absent, OutOfRange, error, wants_unix
 from broker.emulator.control import Control
@@ -25,6 +25,7 @@ from broker.types import MINUTE
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 LOOPBACK = frozenset(("127.0.0.1", "::1", "localhost"))
 _BODY_MAXIMUM = 1 << 18
+_BORN_MAXIMUM = 1000
 _HTML = "<html><body><h1>502 Bad Gateway</h1></body></html>"
 _MINUTE_BARS = BarSize(clock=True, size=MINUTE)
 
@@ -81,7 +82,8 @@ class Emulator:
         self._control_port = 0
         self._task: asyncio.Task[None] | None = None
         self._requests = 0
-        self._born: list[tuple[float, int]] = []
+        self._born: list[tuple[float, int]] = []  # requests that wrote: when, and after which transaction
+        self._past: Account | None = None
         self._refusal: asyncio.Task[None] | None = None
 
     def app(self) -> web.Application:
@@ -90,7 +92,7 @@ class Emulator:
         account = "/v3/accounts/{accountID}"
         app.add_routes([web.get(f"{account}/pricing/stream", self._pricing)])
         app.add_routes([web.get(f"{account}/transactions/stream", self._transactions)])
-        app.add_routes(Reading(self.exchange, self._visible).routes())
+        app.add_routes(Reading(self.exchange, self._seen).routes())
         app.add_routes(Trading(self.exchange, self.playback).routes())
         return app
 
@@ -202,6 +204,7 @@ class Emulator:
         response = await self._allowed(request, handler)
         if len(self.exchange.account.transactions) > before:
             self._born.append((asyncio.get_running_loop().time(), before))
+            del self._born[:-_BORN_MAXIMUM]
         if response.prepared:
             return response
         if faults.hits("late"):
@@ -223,15 +226,16 @@ class Emulator:
             return error(403, FORBIDDEN)
         return await handler(request)
 
-    def _visible(self) -> int:
-        """The highest transaction id that reads see by now."""
-        lag = self.faults.value("read_lag_s")
-        if not lag:
-            self._born.clear()
-            return 1 << 62
+    def _seen(self) -> Account:
+        """The account as reads see it by now: as it trades, or `read_lag_s` behind its latest requests."""
+        lag, whole = self.faults.value("read_lag_s"), self.exchange.account
         now = asyncio.get_running_loop().time()
         self._born = [(time, before) for time, before in self._born if time + lag > now]
-        return self._born[0][1] if self._born else 1 << 62
+        if not self._born:
+            return whole
+        if self._past is None or len(self._past.transactions) != self._born[0][1]:
+            self._past = whole.at(self._born[0][1])
+        return self._past
 
     async def _pricing(self, request: web.Request) -> web.StreamResponse:
         """GET .../pricing/stream."""

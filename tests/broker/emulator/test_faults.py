@@ -60,7 +60,7 @@ async def test_a_late_answer_is_of_what_was_done_at_once(tmp_path: Path) -> None
 
 
 async def test_reads_may_lag_behind_writes(tmp_path: Path) -> None:
-    """For a while a new order and trade are not to be found, though its answer came."""
+    """For a while the account is read as it was before a request, though that was answered; but not by number."""
     async with served(new_exchange([still_file(tmp_path)])) as client:
         await client.control("faults", read_lag_s=1000)
         _, said = await client.order(kind="LIMIT", price="1.0", clientExtensions={"id": "x"})
@@ -68,6 +68,12 @@ async def test_reads_may_lag_behind_writes(tmp_path: Path) -> None:
         for path in (f"/orders/{number}", "/orders/@x"):
             assert (await client.call("GET", path))[0] == 404
         assert (await client.get("/pendingOrders"))["orders"] == []
+        account = await client.get("")
+        assert (account["account"]["orders"], account["lastTransactionID"]) == ([], "2")
+        since = await client.get("/transactions/sinceid", id="0")
+        assert (len(since["transactions"]), since["lastTransactionID"]) == (2, "2")
+        changes = await client.get("/changes", sinceTransactionID=number)
+        assert (changes["changes"]["transactions"], changes["state"]["orders"]) == ([], [])
         assert (await client.get(f"/transactions/{number}"))["transaction"]["id"] == number
         await client.control("faults", read_lag_s=0)
         assert (await client.call("GET", "/orders/@x"))[0] == 200
