@@ -85,10 +85,10 @@ class Lessons:
         spans = zip(self._starts[:-1], self._starts[1:] - unroll, strict=True)
         starts = generator.permutation(np.concatenate([np.arange(a, b) for a, b in spans]))
         for i in range(count):
-            yield self._batch(generator, starts[i * size : (i + 1) * size], unroll)
+            yield self.batch(generator, starts[i * size : (i + 1) * size, None] + np.arange(unroll + 1))
 
-    def _batch(self, generator: np.random.Generator, starts: Ints, unroll: int) -> Batch:
-        bars = starts[:, None] + np.arange(unroll + 1)
+    def batch(self, generator: np.random.Generator, bars: Ints) -> Batch:
+        """Decisions `[B, K + 1]`, each row of them in order."""
         before = bars[:, :-1]
         return Batch(
             inputs=self.inputs(bars),

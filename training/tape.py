@@ -41,11 +41,13 @@ class Tape:
         rows: `[n, k] float32`, un-normalised; position inputs 0.
         prices: what rewards need.
         label: `[n] int64`, the market's outcome after each decision.
+        time: `[n] int64`, ns, of the decisions.
     """
 
     rows: Float32s
     prices: Prices
     label: Ints
+    time: Ints
 
     def __len__(self) -> int:
         return len(self.label)
@@ -53,7 +55,8 @@ class Tape:
     def part(self, start: int, stop: int) -> "Tape":
         """Decisions `start` to `stop`."""
         cut = slice(start, stop)
-        return Tape(self.rows[cut], Prices(*(column[cut] for column in self.prices)), self.label[cut])
+        prices = Prices(*(column[cut] for column in self.prices))
+        return Tape(self.rows[cut], prices, self.label[cut], self.time[cut])
 
 
 def record(
@@ -76,10 +79,11 @@ def record(
     watch, row = idle_watch(), np.zeros(features.size)
     rows: list[Float32s] = []
     figures: list[tuple[float, float, float, float]] = []
+    times: list[int] = []
     for batch in quotes:
         i = 0
         while True:
-            i, why, _ = advance(
+            i, why, when = advance(
                 bar, features.kind, state, watch, guard, per_pip, batch.time, batch.bid, batch.ask, i, len(batch)
             )
             if why != Halt.BAR:
@@ -88,24 +92,23 @@ def record(
                 continue
             observe(features.kind, state, row, 0, 0.0, 0.0, 0.0, 0.0, 0)
             rows.append(row.astype(np.float32))
+            times.append(int(when))
             half_spread = (int(bar["ask"][0]) - int(bar["bid"][0])) / per_pip / 2.0
             s = state[OUTCOME_S] if state[BARS] > OUTCOME_BARS else 0.0
             figures.append((state[CLOSE], half_spread, state[SIGMA], s))
-    return _tape(rows, figures, features.size, outcomes)
-
-
-def _tape(rows: list[Float32s], figures: list[tuple[float, float, float, float]], width: int, outcomes: int) -> Tape:
     table = np.array(figures, np.float64).reshape(-1, 4)
-    close, half_spread, sigma, s = table.T
+    close, halves, sigma, s = table.T
     n = max(len(close) - 1, 0)
     change: Float64s = np.diff(close)
-    label = np.array(
-        [outcome_label(move, width_s, OUTCOME_K, outcomes) for move, width_s in zip(change, s[:n], strict=True)],
-        np.int64,
-    )
-    stacked = np.array(rows[:n], np.float32).reshape(n, width)
-    prices = Prices(change, np.ascontiguousarray(half_spread[:n]), np.ascontiguousarray(sigma[:n]))
-    return Tape(stacked, prices, label)
+    stacked = np.array(rows[:n], np.float32).reshape(n, features.size)
+    prices = Prices(change, np.ascontiguousarray(halves[:n]), np.ascontiguousarray(sigma[:n]))
+    return Tape(stacked, prices, labels(change, s[:n], outcomes), np.array(times[:n], np.int64))
+
+
+def labels(change: Float64s, s: Float64s, outcomes: int) -> Ints:
+    """`[n] int64` outcomes of moves `[n]`, given the deviations `[n]` known before them (0: not yet), both pips."""
+    pairs = zip(change, s, strict=True)
+    return np.array([outcome_label(move, width, OUTCOME_K, outcomes) for move, width in pairs], np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +125,7 @@ class Mirror:
     def of(self, tape: Tape, outcomes: int = 3) -> Tape:
         """The tape of the mirrored market: what rose falls, and a long position earns what a short one did."""
         prices = tape.prices._replace(change=-tape.prices.change)
-        return Tape(self.offset + self.sign * tape.rows, prices, outcomes - 1 - tape.label)
+        return Tape(self.offset + self.sign * tape.rows, prices, outcomes - 1 - tape.label, tape.time)
 
 
 ODD = ("move", "deviation")

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from broker.types import MINUTE
 from strategy import features
 from strategy.features import outcome_label
 from tests.training.made_tape import WARMUP, quotes_of, swinging, tape_of
@@ -30,6 +31,7 @@ def test_the_future_is_beside_the_row_not_in_it() -> None:
     assert (whole.rows[:n] == shorter.rows).all()
     mid = (quotes.bid + quotes.ask) / 20.0
     assert np.allclose(whole.prices.change, np.diff(mid)[WARMUP - 1 : WARMUP - 1 + len(whole)])
+    assert (whole.time == (WARMUP + np.arange(len(whole))) * MINUTE).all()
 
 
 def test_labels_are_the_rules() -> None:
