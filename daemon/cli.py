@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, str] = {
     "models": "list, promote and roll back models",
     "store": "look after the experience store",
     "config": "check, show and write the configuration",
+    "new-strategy": "write a tested plugin package",
     "doctor": "check the machine and what the program keeps on it",
 }
 """Name of each command and what it does."""

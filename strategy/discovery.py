@@ -1,8 +1,12 @@
-"""Strategies by name: built in, of the entry-point group `micro_trader.strategies`, or `path/to/file.py:Class`."""
+"""Strategies by name: built in, of the entry-point group `micro_trader.strategies`, or `path/to/file.py:Class`.
+
+A package need not be installed to be found: in the folder that holds it, its `pyproject.toml` is enough.
+"""
 
 import importlib
 import importlib.util
 import sys
+import tomllib
 from collections.abc import Callable
 from difflib import get_close_matches
 from importlib.metadata import entry_points
@@ -41,12 +45,46 @@ def find(name: str) -> Factory:
             return _member(importlib.import_module(entry.module), entry.attr, name)
         except ImportError as error:
             raise BadInput(f"strategy {name!r} can't be loaded: {error}", where=f"entry point {entry.value}") from error
+    if (declared := _declared(Path(name))) is not None:
+        module, attribute = declared
+        return _member(_module_in(Path(name), module), attribute, name)
     path, colon, attribute = name.rpartition(":")
     if colon and path.endswith(".py"):
         return _member(_module_of(Path(path)), attribute, path)
     close = get_close_matches(name, names(), n=1)
     mend = f"did you mean {close[0]}?" if close else f"known: {', '.join(names())}, or path/to/file.py:ClassName"
     raise BadInput(f"unknown strategy {name!r}", where="--strategy", mend=mend)
+
+
+def _declared(folder: Path) -> tuple[str, str] | None:
+    """Module and class that the package in `folder` declares for the strategy of the same name, None without any."""
+    project = folder / "pyproject.toml"
+    if not project.is_file():
+        return None
+    try:
+        points = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["entry-points"][GROUP]
+        module, _, attribute = points[folder.name].partition(":")
+    except (tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError) as error:
+        what = f'declares no strategy {folder.name!r} under [project.entry-points."{GROUP}"]'
+        raise BadInput(what, where=str(project)) from error
+    return module, attribute
+
+
+def _module_in(folder: Path, module: str) -> object:
+    """A module of a package that is not installed; the import path is left as it is."""
+    package = module.partition(".")[0]
+    inside = folder / package
+    try:
+        spec = importlib.util.spec_from_file_location(
+            package, inside / "__init__.py", submodule_search_locations=[str(inside)]
+        )
+        if spec is None or spec.loader is None or not inside.is_dir():
+            raise ImportError(f"there is no package {inside}")
+        sys.modules[package] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[package])
+        return importlib.import_module(module)
+    except Exception as error:
+        raise BadInput(f"{module} can't be loaded: {type(error).__name__}: {error}", where=str(folder)) from error
 
 
 def _module_of(path: Path) -> object:

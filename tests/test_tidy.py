@@ -226,7 +226,7 @@ def test_each_module_is_tested() -> None:
         module = path.relative_to(ROOT).with_suffix("")
         named = any(module.as_posix().startswith(subject.as_posix()) for subject in subjects)
         room = len(module.parts) > 2 and ".".join(module.parts[:2]) in imported
-        command = module.parts[:2] == ("daemon", "commands") and f'"{module.name}"' in everything
+        command = module.parts[:2] == ("daemon", "commands") and f'"{module.name.replace("_", "-")}"' in everything
         idle = path.stem.startswith("__") or not any(functions(tree_of(path)))
         if not (idle or named or room or command or ".".join(module.parts) in imported):
             untested.append(name_of(path))

@@ -2,12 +2,14 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from daemon.cli import main
+from daemon.explanation import MEANINGS
 
 
 @pytest.fixture(scope="module")
@@ -93,3 +95,14 @@ def test_a_veto_is_explained(runs: Path, capsys: pytest.CaptureFixture[str]) -> 
 def test_a_decision_that_was_not_made(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 2, and how many there are."""
     assert f"the run has {len(decisions(runs / 'a'))}" in said(capsys, "explain", runs / "a", "100000", code=2)
+
+
+def test_each_veto_has_a_meaning() -> None:
+    """Whatever risk and session may answer is explained."""
+    strategy = Path(__file__).parents[2] / "strategy"
+    checks = (strategy / "risk.py").read_text().partition("checks = (")[2].partition("return next")[0]
+    named = set(re.findall(r'\("([a-z_]+)", ', checks)) | set(
+        re.findall(r'_tripped = .*"([a-z_]+)"$', (strategy / "risk.py").read_text(), re.MULTILINE)
+    )
+    assert {"spread", "stale", "daily_loss", "drawdown"} <= named
+    assert named <= MEANINGS.keys()
