@@ -4,11 +4,16 @@ Units are pips, one bar is a minute. The mid of `ou` markets is a fast mean-reve
 `regime` a random walk with a hidden drift that switches its sign; of `mart` a random walk, where the best is not to
 trade; `trap` reverts by less than the spread. A bar's quotes lie on a Brownian bridge that ends at the bar's mid, on a
 grid of a tenth of a pip, with a fixed spread; there are no weekends. The same plan always gives the same quotes.
+
+Beside a file lies its plan, as JSON with the file's SHA-256: so the best possible result of these very quotes can be
+told later (`broker.ticks.optimum`). Without the plan, or with other bytes, the file is one like any other.
 """
 
+import hashlib
+import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +24,7 @@ from numba import njit
 from broker.errors import BadInput
 from broker.ticks.naming import pair_in
 from broker.ticks.rows import QUOTE_COLUMNS, Rows
-from broker.ticks.writing import RowWriter, Shape, write_file
+from broker.ticks.writing import RowWriter, Shape, complete_or_nothing, write_file
 from broker.types import MINUTE, SECOND, Float64s
 
 MARKETS: Mapping[str, Mapping[str, float]] = {
@@ -152,7 +157,7 @@ def _points(prices: Float64s, decimals: int) -> Any:
 
 
 def synth(plan: Plan, out: str | Path) -> dict[str, Any]:
-    """Write a market's quotes to `out`, in the format of its ending; the same plan gives the same bytes.
+    """Write a market's quotes to `out`, in the format of its ending, and its plan; the same plan gives the same bytes.
 
     Returns:
         `market, instrument, ticks, bars, seed, out`.
@@ -169,6 +174,9 @@ def synth(plan: Plan, out: str | Path) -> dict[str, Any]:
             writer.write(rows)
 
     write_file(path, Shape(instrument, QUOTE_COLUMNS, 3), write)
+    with path.open("rb") as file, complete_or_nothing(plan_path(path)) as part:
+        known = {**asdict(plan), "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+        part.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
     ticks = plan.bars * plan.ticks_per_bar
     return {
         "market": plan.market,
@@ -178,3 +186,25 @@ def synth(plan: Plan, out: str | Path) -> dict[str, Any]:
         "seed": plan.seed,
         "out": str(path),
     }
+
+
+def plan_path(path: Path) -> Path:
+    """Where the plan of a tick file lies: beside it."""
+    return path.with_name(f"{path.name}.plan.json")
+
+
+def plan_of(path: Path, sha256: str) -> Plan | None:
+    """The plan that made a tick file; None where there is none, or it is of other bytes.
+
+    Args:
+        sha256: of the file as it lies on the disk, lowercase hex.
+    """
+    try:
+        known = json.loads(plan_path(path).read_bytes())
+        if known.pop("sha256") != sha256:
+            return None
+        plan = Plan(**known)
+        plan.parameters()
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, BadInput):
+        return None
+    return plan

@@ -1,6 +1,7 @@
 """Synthetic markets."""
 
 import gzip
+import hashlib
 import importlib.util
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from broker.errors import BadInput
 from broker.ticks import open_ticks, stream
 from broker.ticks.options import ReadOptions
-from broker.ticks.synth import MARKETS, Plan, mid_path, quotes, synth
+from broker.ticks.synth import MARKETS, Plan, mid_path, plan_of, plan_path, quotes, synth
 
 
 @pytest.mark.parametrize("market", MARKETS)
@@ -83,3 +84,16 @@ def test_plans_that_make_no_sense_are_refused(tmp_path: Path, plan: Plan) -> Non
     with pytest.raises(BadInput):
         synth(plan, tmp_path / "EUR_USD.csv")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_remembers_its_plan(tmp_path: Path) -> None:
+    """The plan beside a file is that of its very bytes: other bytes, a damaged plan or none at all give none."""
+    path, plan = tmp_path / "EUR_USD.csv.gz", Plan("ou", 50, 2, 3, scale=2.0, params={"spread": 1.5})
+    synth(plan, path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert plan_of(path, digest) == plan
+    assert plan_of(path, "0" * 64) is None
+    assert plan_of(tmp_path / "other.csv", digest) is None
+    for damage in ("", "[]", "{}", plan_path(path).read_text().replace('"ou"', '"moon"')):
+        plan_path(path).write_text(damage)
+        assert plan_of(path, digest) is None
