@@ -7,11 +7,12 @@ often was looked, or the model abstains.
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from broker.errors import BadInput
 from broker.types import Float64s
@@ -26,6 +27,7 @@ from training.learner import Learner, Losses, Recipe
 from training.lessons import Lessons
 from training.players import Players
 from training.selfplay import Lanes, Play, best_actions, play_rules
+from training.stopwatch import Stopwatch, standing
 from training.tape import Tape, mirror_of
 from training.targets import Bools, Prices
 
@@ -51,6 +53,7 @@ class Plan:
         seed: of everything random.
         simulations: of the search that the model is to play with.
         self_play: decisions played for each one learned from.
+        watch: told where the time goes.
     """
 
     recipe: Recipe
@@ -60,6 +63,7 @@ class Plan:
     seed: int
     simulations: int = 25
     self_play: float = 0.5
+    watch: Stopwatch = field(default_factory=lambda: Stopwatch(standing))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +127,12 @@ class Course:
         return self.learner.steps >= self.total or (self._plan.deadline() >= 1.0 and len(self.looks) > 0)
 
     @property
+    def held_out(self) -> list[tuple[Tape, Tensor]]:
+        """The tapes that are never learned from, with their inputs from all sides `[n, 3, k]`."""
+        sides = [torch.from_numpy(self.normaliser.from_all_sides(rows)) for rows in self._held_rows]
+        return list(zip(self._held, sides, strict=True))
+
+    @property
     def progress(self) -> float:
         """Share of the run that is over."""
         return min(1.0, max(self.learner.steps / self.total, self._plan.deadline()))
@@ -133,12 +143,15 @@ class Course:
         Raises:
             NotANumber: a loss was not finite.
         """
+        plan = self._plan
         while not self.done:
             self._play()
-            losses = [self._step(batch) for batch in self._batches() if self._plan.deadline() < 1.0 or not self.looks]
+            with plan.watch.part("learning"):
+                losses = [self._step(batch) for batch in self._batches() if plan.deadline() < 1.0 or not self.looks]
             if not losses:  # the time ran out during self-play
                 return
-            look = Look(self.learner.steps, self._raw_score(), mean_losses(losses))
+            with plan.watch.part("held-out scores"):
+                look = Look(self.learner.steps, self._raw_score(), mean_losses(losses))
             self.looks.append(look)
             if look.score.pips > self.best_pips:
                 self.best, self.best_pips = self._snapshot(), look.score.pips
@@ -146,12 +159,15 @@ class Course:
 
     def _play(self) -> None:
         """Targets of the coming pass: of the path, and where self-play went, of its searches."""
-        self.lessons.prepare(self.learner)
         plan = self._plan
+        with plan.watch.part("targets"):
+            self.lessons.prepare(self.learner)
         turns = int(plan.self_play * self._per_pass * plan.recipe.batch / plan.play.lanes)
         if turns:
             seed = int(self._generator.integers(2**63))
-            for visited in self._players.play(self._snapshot(), seed, turns):
+            with plan.watch.part("self-play"):
+                found = list(self._players.play(self._snapshot(), seed, turns))
+            for visited in found:
                 self.lessons.teach(visited.index, visited.position, visited.policy)
                 self.played += len(visited.index)
 
