@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, str] = {
     "store": "look after the experience store",
     "config": "check, show and write the configuration",
     "new-strategy": "write a tested plugin package",
+    "completion": "make a shell complete commands, options and files",
     "doctor": "check the machine and what the program keeps on it",
 }
 """Name of each command and what it does."""
