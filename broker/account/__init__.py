@@ -6,6 +6,7 @@ with consecutive ids, and folding the transactions again gives the same state.
 
 from broker.account.engine import Account
 from broker.account.errors import BadRequest, Rejected
-from broker.account.market import Market, Price, Tier
+from broker.account.market import Market, Price
+from broker.account.tiers import Tier
 
 __all__ = ["Account", "BadRequest", "Market", "Price", "Rejected", "Tier"]

@@ -8,8 +8,8 @@ from broker.account.fills import fill
 from broker.account.fold import apply
 from broker.account.margin import measure
 from broker.account.market import Market, Price
-from broker.account.numbers import ZERO, money, parse_time
-from broker.account.rollover import DAYS_CHARGED, daily_financing, next_rollover, weekday_of
+from broker.account.numbers import money, parse_time
+from broker.account.rollover import DAYS_CHARGED, Interest, daily_financing, next_rollover, weekday_of
 from broker.rfc3339 import rfc3339
 
 _BUYS_BELOW = frozenset(("LIMIT", "TAKE_PROFIT"))
@@ -22,11 +22,11 @@ class Account:
     Args:
         account_id: `{site}-{division}-{user}-{number}`.
         market: prices and conversions; the account alone shows it new prices.
-        financing_rate: of a position's value a year, paid at 17:00 New York; negative is paid by the account.
+        interest: what positions earn or pay at 17:00 New York.
     """
 
-    def __init__(self, account_id: str, market: Market, financing_rate: Decimal = ZERO) -> None:
-        self.account_id, self.market, self.financing_rate = account_id, market, financing_rate
+    def __init__(self, account_id: str, market: Market, interest: Interest | None = None) -> None:
+        self.account_id, self.market, self.interest = account_id, market, interest or Interest()
         self.user_id = int(account_id.split("-")[2])
         self.state = State()
         self.transactions: list[Json] = []
@@ -68,7 +68,7 @@ class Account:
 
     def at(self, last: int) -> "Account":
         """The account as it was after transaction `last`, at the prices of now; not one to trade on."""
-        past = Account(self.account_id, self.market, self.financing_rate)
+        past = Account(self.account_id, self.market, self.interest)
         past.load(self.transactions[:last], self.marks(), self.now)
         return past
 
@@ -213,7 +213,7 @@ class Account:
         days = DAYS_CHARGED.get(weekday_of(due), 0)
         if days and self.state.open:
             self.begin()
-            self.emit("DAILY_FINANCING", daily_financing(self.state, self.market, self.financing_rate, days))
+            self.emit("DAILY_FINANCING", daily_financing(self.state, self.market, self.interest, days))
         self._rollover = next_rollover(due)
 
     def _trigger(self, name: str) -> None:

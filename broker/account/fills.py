@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from broker.account.drafts import ON_FILL
 from broker.account.entities import Json, Order, Trade
-from broker.account.margin import margin_of, measure
-from broker.account.market import Price, Tier
-from broker.account.numbers import ZERO, factor, money, plain, price_text, rounded
+from broker.account.margin import margin_of, measure, profit_of
+from broker.account.market import Price
+from broker.account.numbers import ZERO, factor, money, plain, price_text
+from broker.account.tiers import against, mean_price, walk
 from broker.rfc3339 import rfc3339
 
 if TYPE_CHECKING:
@@ -64,25 +65,6 @@ def split(account: "Account", order: Order) -> Split | str:
     return Split(tuple(closing), left)
 
 
-def walk(tiers: tuple[Tier, ...], units: int, bound: Decimal | None, endless: bool) -> list[tuple[Decimal, int]]:
-    """What `units` (signed) take from the tiers, as (price, units) without sign; less where they or the bound end.
-
-    Args:
-        bound: the worst price.
-        endless: the last tier has all that is needed.
-    """
-    left, taken = abs(units), []
-    for place, tier in enumerate(tiers):
-        worse = bound is not None and (tier.price > bound if units > 0 else tier.price < bound)
-        if worse or not left:
-            break
-        some = left if endless and place == len(tiers) - 1 else min(left, tier.liquidity)
-        left -= some
-        if some:
-            taken.append((tier.price, some))
-    return taken
-
-
 def fill(account: "Account", order: Order) -> str | None:
     """Fill the order now.
 
@@ -105,9 +87,8 @@ def fill(account: "Account", order: Order) -> str | None:
             beyond = bound is not None and sum(units for _, units in walk(tiers, parts.units, None, endless)) > had
             return "BOUNDS_VIOLATION" if beyond else "INSUFFICIENT_LIQUIDITY"
         parts = parts.shortened(had if parts.units > 0 else -had)
-    vwap = sum((paid * units for paid, units in taken), ZERO) / had
-    precision = account.market.instruments[order.instrument].precision
-    at = Decimal(price_text(vwap, precision))
+    vwap = mean_price(taken)
+    at = against(vwap, parts.units, account.market.instruments[order.instrument].point)
     refusal = _refusal(account, order, parts, at, price)
     if refusal is not None:
         return refusal
@@ -146,8 +127,8 @@ def _affordable(account: "Account", order: Order, parts: Split, at: Decimal, clo
     held = state.position(order.instrument)
     used = before.used - margin_of(state, market, order.instrument, held)
     used += margin_of(state, market, order.instrument, held + parts.units)
-    lost = (closing - at) * parts.opening * market.to_home(market.instruments[order.instrument].quote)
-    return before.nav + lost >= used
+    rate = market.to_home(market.instruments[order.instrument].quote)
+    return before.covers(used, (closing - at) * parts.opening * rate)
 
 
 def _stop_level(stop: Json, at: Decimal, side: int) -> Decimal:
@@ -209,7 +190,7 @@ def _reductions(
     reduced: Json | None = None
     profit = ZERO
     for trade, units in parts.closing:
-        gain = rounded((at - trade.price) * -units * rate)
+        gain = profit_of(trade.price, at, -units, rate)
         profit += gain
         part = {
             "tradeID": str(trade.id),

@@ -1,4 +1,4 @@
-"""Equity and margin of an account at the market's prices."""
+"""Equity and margin of an account at the market's prices. The formulas are the paper broker's too."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -53,16 +53,45 @@ class Equity:
         """At 1 the account's positions are closed: its value is half of the margin used."""
         return self.call_percent / 2
 
+    def covers(self, used: Decimal, gained: Decimal) -> bool:
+        """Whether the value covers the margin once a fill has made it `used` and moved the value by `gained`."""
+        return self.nav + gained >= used
+
+
+def stricter(own: Decimal | None, instrument: Decimal) -> Decimal:
+    """The margin rate that counts: the instrument's, or the account's own where that is higher."""
+    return instrument if own is None else max(instrument, own)
+
+
+def required(value: Decimal, rate: Decimal) -> Decimal:
+    """Margin of a position of that value.
+
+    >>> required(Decimal("1100.5"), Decimal("0.02"))
+    Decimal('22.0100')
+    """
+    return rounded(value * rate)
+
+
+def profit_of(opened: Decimal, closed: Decimal, units: int, to_home: Decimal) -> Decimal:
+    """Profit of `units` (signed) between two prices, account currency.
+
+    Args:
+        to_home: account currency for one of the quote currency.
+
+    >>> profit_of(Decimal("1.1"), Decimal("1.2"), -1000, Decimal(1))
+    Decimal('-100.0000')
+    """
+    return rounded((closed - opened) * units * to_home)
+
 
 def margin_rate(state: State, market: Market, name: str) -> Decimal:
-    """The instrument's, or the account's own where that is higher."""
-    rate = market.instruments[name].margin_rate
-    return rate if state.margin_rate is None else max(rate, state.margin_rate)
+    """That of an instrument in this account."""
+    return stricter(state.margin_rate, market.instruments[name].margin_rate)
 
 
 def margin_of(state: State, market: Market, name: str, units: int) -> Decimal:
     """Margin that so many units take."""
-    return rounded(market.value(name, units) * margin_rate(state, market, name))
+    return required(market.value(name, units), margin_rate(state, market, name))
 
 
 def unrealized(trade: Trade, market: Market) -> Decimal:
@@ -87,4 +116,4 @@ def measure(state: State, market: Market) -> Equity:
 
 def _profit(trade: Trade, market: Market, price: Decimal) -> Decimal:
     quote = market.instruments[trade.instrument].quote
-    return rounded((price - trade.price) * trade.units * market.to_home(quote))
+    return profit_of(trade.price, price, trade.units, market.to_home(quote))

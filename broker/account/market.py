@@ -5,16 +5,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from broker.account.numbers import ZERO, factor
+from broker.account.tiers import Tier
 from broker.rates import Rates
 from broker.types import Instrument
-
-
-@dataclass(frozen=True, slots=True)
-class Tier:
-    """So many units can be had at this price."""
-
-    price: Decimal
-    liquidity: int
 
 
 @dataclass(frozen=True, slots=True)

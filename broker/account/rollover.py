@@ -1,5 +1,7 @@
-"""17:00 New York: when a good-for-day order ends and financing is paid."""
+"""17:00 New York: when a good-for-day order ends and financing is paid. The rules are the paper broker's too."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -41,17 +43,49 @@ def weekday_of(rollover: int) -> int:
     return _rollover_of((rollover - _HOUR * 3600 * SECOND) // DAY)[1]
 
 
-def daily_financing(state: State, market: Market, rate: Decimal, days: int) -> Json:
-    """The amounts of a DAILY_FINANCING transaction: each trade pays `rate` a year of its value.
+def next_payment(time: int) -> tuple[int, int]:
+    """The first rollover after `time` (ns) at which financing is paid, and the days that it pays for."""
+    due = next_rollover(time)
+    while not (days := DAYS_CHARGED.get(weekday_of(due), 0)):
+        due = next_rollover(due)
+    return due, days
 
-    Args:
-        rate: signed, a year; negative is paid.
+
+@dataclass(frozen=True, slots=True)
+class Interest:
+    """What a position of each side earns, as a share of its value a year; negative is paid.
+
+    Attributes:
+        long, short: by instrument.
+        other: where neither names the instrument.
     """
+
+    long: Mapping[str, Decimal] = field(default_factory=dict)
+    short: Mapping[str, Decimal] = field(default_factory=dict)
+    other: Decimal = ZERO
+
+    def rate(self, instrument: str, side: int) -> Decimal:
+        """A year's rate of a side (1 or -1)."""
+        return (self.long if side > 0 else self.short).get(instrument, self.other)
+
+
+def financing_of(value: Decimal, rate: Decimal, days: int) -> Decimal:
+    """Money that a position of that value earns in so many days at `rate` a year.
+
+    >>> financing_of(Decimal(10_000), Decimal("-0.0365"), 3)
+    Decimal('-3.0000')
+    """
+    return rounded(value * rate * days / _YEAR)
+
+
+def daily_financing(state: State, market: Market, interest: Interest, days: int) -> Json:
+    """The amounts of a DAILY_FINANCING transaction."""
     positions: list[Json] = []
     total = ZERO
     for name in sorted({trade.instrument for trade in state.open.values()}):
         parts = [
-            (trade.id, rounded(market.value(name, trade.units) * rate * days / _YEAR)) for trade in state.open_in(name)
+            (trade.id, financing_of(market.value(name, trade.units), interest.rate(name, trade.side), days))
+            for trade in state.open_in(name)
         ]
         paid = sum((amount for _, amount in parts), ZERO)
         total += paid

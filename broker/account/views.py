@@ -8,7 +8,7 @@ from broker.account.entities import DEPENDENTS, FILLED, PENDING, Json, Order, Si
 from broker.account.margin import Equity, margin_of, measure, unrealized
 from broker.account.market import Price
 from broker.account.numbers import ZERO, money, plain, price_text, ratio
-from broker.account.rollover import DAYS_CHARGED
+from broker.account.rollover import DAYS_CHARGED, Interest
 from broker.rfc3339 import rfc3339
 from broker.types import Instrument
 
@@ -262,13 +262,14 @@ def price_json(account: Account, name: str, price: Price, tradeable: bool) -> Js
     }
 
 
-def instrument_json(instrument: Instrument, financing_rate: str) -> Json:
+def instrument_json(instrument: Instrument, interest: Interest) -> Json:
     """Instrument."""
     metal = instrument.base.startswith("X")
     least, most = trailing_limits(instrument)
     days: list[dict[str, Any]] = [
         {"dayOfWeek": day, "daysCharged": DAYS_CHARGED.get(place, 0)} for place, day in enumerate(_DAYS)
     ]
+    rates = {f"{name}Rate": plain(interest.rate(instrument.name, side)) for name, side in (("long", 1), ("short", -1))}
     return {
         "name": instrument.name,
         "type": "METAL" if metal else "CURRENCY",
@@ -284,7 +285,7 @@ def instrument_json(instrument: Instrument, financing_rate: str) -> Json:
         "marginRate": plain(instrument.margin_rate),
         "guaranteedStopLossOrderMode": "DISABLED",
         "tags": [{"type": "ASSET_CLASS", "name": "COMMODITY" if metal else "CURRENCY"}],
-        "financing": {"longRate": financing_rate, "shortRate": financing_rate, "financingDaysOfWeek": days},
+        "financing": {**rates, "financingDaysOfWeek": days},
     }
 
 

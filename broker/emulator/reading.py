@@ -9,7 +9,6 @@ from aiohttp import web
 
 from broker.account import Account, BadRequest
 from broker.account.entities import Order, Trade
-from broker.account.numbers import plain
 from broker.account.placing import find_order, find_trade
 from broker.account.views import (
     account_json,
@@ -110,8 +109,7 @@ class Reading:
     async def instruments(self, request: web.Request) -> web.Response:
         """GET .../instruments."""
         names = instrument_list(request, self._exchange.instruments, required=False)
-        rate = plain(self._account.financing_rate)
-        found = [instrument_json(self._exchange.instruments[name], rate) for name in names]
+        found = [instrument_json(self._exchange.instruments[name], self._account.interest) for name in names]
         return self._answer(request, instruments=found)
 
     async def orders(self, request: web.Request) -> web.Response:

@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from broker.account import Account, Market
+from broker.account.rollover import Interest
 from broker.bars import BarSize
 from broker.emulator import Emulator, Exchange, Faults, Settings, StateFile, load_history
 from broker.emulator.indicative import indicative_rates
@@ -116,7 +117,7 @@ def exchange_of(args: argparse.Namespace, config: Config) -> Exchange:
     instruments = {**{name: instrument(name) for name in KNOWN}, **recorded}
     fixed = {**indicative_rates(), **{pair: Decimal(str(rate)) for pair, rate in config.account.rates.items()}}
     market = Market(instruments, config.account.currency, Rates(fixed))
-    account = Account(args.account, market, decimal_of(args.financing, "--financing"))
+    account = Account(args.account, market, Interest(other=decimal_of(args.financing, "--financing")))
     store = StateFile(args.state_file) if args.state_file is not None else None
     exchange = Exchange(account, history, instruments, store)
     balance = args.balance if args.balance is not None else str(config.account.balance)

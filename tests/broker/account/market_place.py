@@ -5,6 +5,7 @@ from typing import Any
 
 from broker.account import Account, Market, Price, Tier
 from broker.account.placing import create_order
+from broker.account.rollover import Interest
 from broker.instruments import instrument
 from broker.rates import Rates
 from broker.types import SECOND
@@ -21,7 +22,7 @@ def new_account(balance: str = "100000", financing: str = "0", currency: str = "
     rates = Rates({"GBP_USD": Decimal("1.5"), "USD_JPY": Decimal(100), "EUR_USD": Decimal("1.1")})
     market = Market({name: instrument(name) for name in NAMES}, currency, rates)
     market.open.update(NAMES)
-    account = Account("101-004-1234567-001", market, Decimal(financing))
+    account = Account("101-004-1234567-001", market, Interest(other=Decimal(financing)))
     account.open(Decimal(balance), START)
     return account
 

@@ -169,7 +169,7 @@ class Machine(RuleBasedStateMachine):
 def revived(account: Account) -> Account:
     """An account loaded from another's transactions, through JSON."""
     other = new_account()
-    fresh = Account(account.account_id, other.market, account.financing_rate)
+    fresh = Account(account.account_id, other.market, account.interest)
     fresh.market.prices.update(account.market.prices)
     fresh.market.open = set(account.market.open)
     written: list[Json] = json.loads(json.dumps(account.transactions))
