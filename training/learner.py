@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from broker.types import Action
 from strategy.network_layout import Sizes
 from strategy.network_tile import Float32s
 from training.networks import Networks, normalise
@@ -63,6 +64,20 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True)
+class Weights:
+    """How much each situation of a batch counts for which losses; 0 where something isn't known.
+
+    Attributes:
+        policy: `[B, K + 1, P] float32`. state: `[B, K + 1] float32`, of the consistency, from bar 1 on.
+        event: `[B, K + 1] float32`, of value, reward and outcome.
+    """
+
+    policy: Tensor
+    state: Tensor
+    event: Tensor
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """B decisions from three positions (P = 3), unrolled K bars.
 
@@ -73,6 +88,7 @@ class Batch:
         policy: `[B, K + 1, P, A] float32`. state_value: `[B, K + 1, P] float32`.
         action_value: `[B, K, P, A] float32`, of the afterstates.
         action: `[B, K, P] int64`, what is tried from each position: the path answers any.
+        weights: None: everything counts alike.
     """
 
     inputs: Tensor
@@ -82,6 +98,7 @@ class Batch:
     state_value: Tensor
     action_value: Tensor
     action: Tensor
+    weights: Weights | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +119,10 @@ class Learner:
 
     Args:
         sizes: of the networks. recipe: how to learn. legal: `[P, A]`, legal actions by position. seed: of the weights.
+
+    Attributes:
+        networks, average: the weights, and their moving average. steps: made so far.
+        td_errors: `[B, P]`, |value - return| of the last batch's decisions, sigma.
     """
 
     def __init__(self, sizes: Sizes, recipe: Recipe, legal: Any, seed: int) -> None:
@@ -114,6 +135,7 @@ class Learner:
             nn.init.zeros_(head.output.bias)
         self.average = copy.deepcopy(self.networks).requires_grad_(False)
         self.recipe, self.steps = recipe, 0
+        self.td_errors = torch.zeros(0, POSITIONS)
         self._mask = torch.where(torch.as_tensor(legal), 0.0, GONE)
         self._next = torch.as_tensor(NEXT)
         self._weights = [*self.networks.parameters(), *self.predictor.parameters()]
@@ -140,33 +162,34 @@ class Learner:
         return losses
 
     def _losses(self, batch: Batch) -> tuple[Tensor, Losses]:
-        recipe, networks = self.recipe, self.networks
+        recipe, networks, weights = self.recipe, self.networks, batch.weights
         count = len(batch.label)
         position = torch.arange(POSITIONS).expand(count, POSITIONS)
         hidden = represent(networks, batch.inputs[:, 0])
-        policy, value, td_error = self._heads(batch, 0, position, hidden)
+        policy, value, self.td_errors = self._heads(batch, 0, position, hidden)
         outcome, reward, consistency = torch.zeros(()), torch.zeros(()), torch.zeros(())
         with torch.no_grad():
             seen = represent(self.average, batch.inputs[:, 1:]) if recipe.consistency_weight else None
         for k in range(recipe.unroll):
+            event = weights.event[:, k] if weights else None
             action = batch.action[:, k].gather(1, position)
             after = networks.afterstate(hidden, action)
-            outcome = outcome + functional.cross_entropy(
-                networks.outcome(after).flatten(0, 1), batch.label[:, k, None].expand(-1, POSITIONS).flatten()
-            )
-            worth = pick(batch.action_value[:, k], position).gather(-1, action.unsqueeze(-1)).squeeze(-1)
-            value = value + self._value_loss(networks.value(after), worth)
             code = batch.label[:, k, None].expand(-1, POSITIONS)
+            guess = networks.outcome(after).flatten(0, 1)
+            surprise = functional.cross_entropy(guess, code.flatten(), reduction="none").reshape(code.shape)
+            outcome = outcome + mean(surprise, event)
+            worth = pick(batch.action_value[:, k], position).gather(-1, action.unsqueeze(-1)).squeeze(-1)
+            value = value + mean(self._value_loss(networks.value(after), worth), event)
             following = self._next[position, action]
             hidden = networks.dynamics(after, code)
             earned = pick(batch.reward[:, k], position).gather(-1, following.unsqueeze(-1)).squeeze(-1)
-            reward = reward + functional.mse_loss(networks.dynamics.reward(hidden).squeeze(-1), earned)
+            reward = reward + mean(
+                functional.mse_loss(networks.dynamics.reward(hidden).squeeze(-1), earned, reduction="none"), event
+            )
             position = following
             if seen is not None:
-                consistency = (
-                    consistency
-                    - functional.cosine_similarity(self.predictor(hidden), pick(seen[:, k], position), dim=-1).mean()
-                )
+                likeness = functional.cosine_similarity(self.predictor(hidden), pick(seen[:, k], position), dim=-1)
+                consistency = consistency - mean(likeness, weights.state[:, k + 1] if weights else None)
             more_policy, more_value, _ = self._heads(batch, k + 1, position, hidden)
             policy, value = policy + more_policy / recipe.unroll, value + more_value
             hidden = half_gradient(hidden)
@@ -180,23 +203,27 @@ class Learner:
             + recipe.reward_weight * reward
             + recipe.consistency_weight * consistency
         )
-        parts = (total, value, policy, reward, outcome, consistency, td_error)
+        parts = (total, value, policy, reward, outcome, consistency, self.td_errors.mean())
         return total, Losses(*(float(part.detach()) for part in parts))
 
     def _heads(self, batch: Batch, k: int, position: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Policy loss, value loss and TD error of the states `hidden`, k bars on."""
+        """Policy loss, value loss and TD errors `[B, P]` of the states `hidden`, k bars on."""
+        weights = batch.weights
         wanted = pick(batch.policy[:, k], position)
         logits = self.networks.policy(hidden) + self._mask[position]
-        policy = -(wanted * logits.log_softmax(-1)).sum(-1).mean()
+        policy = mean(
+            -(wanted * logits.log_softmax(-1)).sum(-1), weights.policy[:, k].gather(1, position) if weights else None
+        )
         worth = batch.state_value[:, k].gather(1, position)
         guess = self.networks.value(hidden)
         with torch.no_grad():
-            td_error = (self.networks.expected_value(guess) - worth).abs().mean()
-        return policy, self._value_loss(guess, worth), td_error
+            td_errors = (self.networks.expected_value(guess) - worth).abs()
+        return policy, mean(self._value_loss(guess, worth), weights.event[:, k] if weights else None), td_errors
 
     def _value_loss(self, logits: Tensor, worth: Tensor) -> Tensor:
+        """`[B, P]`, of value logits `[B, P, bins]` and returns `[B, P]`."""
         wanted = self.networks.two_hot(worth.flatten())
-        return -(wanted * logits.flatten(0, -2).log_softmax(-1)).sum(-1).mean()
+        return -(wanted * logits.flatten(0, -2).log_softmax(-1)).sum(-1).reshape(worth.shape)
 
     def look(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """What the averaged networks think: policy logits `[..., A]` (GONE where illegal), values `[...]`.
@@ -207,6 +234,18 @@ class Learner:
         with torch.no_grad():
             hidden = represent(self.average, inputs)
             return self.average.policy(hidden) + self._mask, self.average.expected_value(self.average.value(hidden))
+
+    def foresee(self, inputs: Tensor, label: Tensor) -> Tensor:
+        """Values `[B, P]` of the states after a HOLD, as the averaged networks imagine them, given what happened.
+
+        Args:
+            inputs: `[B, P, k]`, normalised. label: `[B] int64`, the outcome that was observed.
+        """
+        with torch.no_grad():
+            held = torch.full(inputs.shape[:-1], Action.HOLD)
+            after = self.average.afterstate(represent(self.average, inputs), held)
+            state = self.average.dynamics(after, label[:, None].expand(held.shape))
+            return self.average.expected_value(self.average.value(state))
 
     def start_from(self, tensors: Mapping[str, Float32s]) -> None:
         """Begin with the weights of another model, by name."""
@@ -232,6 +271,14 @@ class Learner:
         self.average.load_state_dict(state["average"])
         self._optimizer.load_state_dict(state["optimizer"])
         self.steps = int(state["steps"])
+
+
+def mean(loss: Tensor, weight: Tensor | None) -> Tensor:
+    """Of losses `[B, P]`, by weights `[B, P]` or `[B]`; None: all alike."""
+    if weight is None:
+        return loss.mean()
+    wide = weight.reshape(len(weight), -1).expand_as(loss)
+    return (loss * wide).sum() / wide.sum().clamp(min=1.0)
 
 
 def represent(networks: Networks, inputs: Tensor) -> Tensor:
