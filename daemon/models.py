@@ -39,6 +39,12 @@ class Chosen:
         """Whether it never learned anything."""
         return self.model.status == UNTRAINED
 
+    @property
+    def market(self) -> str | None:
+        """The synthetic market that it learned on; None: quotes, or nobody knows."""
+        learned = (self.model.manifest.get("data") or {}).get("market")
+        return None if learned is None else str(learned["market"])
+
     def in_sample(self, inputs: Iterable[Mapping[str, Any]]) -> bool | None:
         """Whether it learned from one of these input files; None where its manifest does not say."""
         if self.untrained:
@@ -54,8 +60,6 @@ def choose_model(config: Config, ui: Ui) -> Chosen:
         BadInput: there is none, it is damaged, or it was made for another feature set.
     """
     path = find_model(config.model.version, Path(config.state.dir) / "models")
-    if path == BUNDLED and config.model.version == "best":
-        ui.note("no model has been promoted yet: deciding with the bundled one")
     model = load(path)
     if model.feature_set != config.model.features:
         raise BadInput(
@@ -63,7 +67,11 @@ def choose_model(config: Config, ui: Ui) -> Chosen:
             where=str(path),
             mend=f'set features = "{model.feature_set}" in [model], or choose another model',
         )
-    return Chosen(path, model)
+    chosen = Chosen(path, model)
+    if path == BUNDLED and config.model.version == "best":
+        learned = "untrained" if chosen.untrained else f"trained on the synthetic market {chosen.market}, not on quotes"
+        ui.note(f"no model has been promoted yet: deciding with the bundled one, which is {learned}")
+    return chosen
 
 
 def find_model(version: str, models: Path) -> Path:

@@ -18,6 +18,7 @@ from daemon.environment import environment
 from daemon.experience import Both, stored_experience
 from daemon.feeds import Feed, open_by_instrument, pacer, refuse_short_bars
 from daemon.models import Chosen, choose_model
+from daemon.optimum import known_plan, optimum_document
 from daemon.runfolder import RunFolder
 from daemon.summary import Latency, Run, summarise
 from strategy.discovery import find
@@ -70,6 +71,8 @@ def replay(request: Request, config: Config, ui: Ui) -> dict[str, Any]:
         _fold(request, config, ui, lanes, feeds, books, run_id(config, inputs))
         counts = books.counts(feeds, latency, perf_counter() - started)
         summary = summarise(books.trades, counts, _described(request, config, chosen, groups, inputs))
+        plan = known_plan(request.files, inputs["inputs"], config.bar)
+        summary["optimum"] = optimum_document(plan, books.decisions, summary["net_pips"])
         folder.finish(summary, to_toml(config), inputs)
     if not books.decisions:
         ui.warn(f"no decision was made: {books.bars} bars are fewer than the warm-up of {config.model.warmup_bars}")
@@ -121,6 +124,7 @@ def _described(
         synthetic=any("synth" in path.name for path in request.files),
         in_sample=chosen.in_sample(inputs["inputs"]) if chosen else False,
         untrained=chosen.untrained if chosen else False,
+        learned_market=chosen.market if chosen else None,
     )
 
 

@@ -22,6 +22,7 @@ class Run:
         synthetic: the prices are made up.
         in_sample: the model learned from these data; None where nobody knows.
         untrained: the model never learned anything.
+        learned_market: the synthetic market that the model learned on, if it did.
     """
 
     strategy: str
@@ -35,6 +36,7 @@ class Run:
     synthetic: bool = False
     in_sample: bool | None = None
     untrained: bool = False
+    learned_market: str | None = None
 
 
 @dataclass(slots=True)
@@ -246,6 +248,8 @@ def caveats(run: Run, decisions: int, trades: int) -> Iterator[str]:
         yield "Synthetic prices: this shows that the program works, not what a market would have paid."
     if run.untrained:
         yield f"Untrained model: {run.model} holds initial weights; its decisions carry no skill."
+    if run.learned_market is not None and not run.synthetic:
+        yield f"Learned elsewhere: {run.model} knows the synthetic market {run.learned_market} alone, no real quotes."
     if run.in_sample:
         yield "In-sample: the model learned from these very data; expect less of data it has not seen."
     if run.in_sample is None and not run.untrained:

@@ -97,6 +97,9 @@ def _tiles(summary: Mapping[str, Any]) -> Iterator[str]:
     yield _tile("Expectancy", _signed(expectancy, 3), "pips a trade", expectancy)
     yield _tile("Trades", f"{trades:,}", f"{summary.get('wins', 0):,} won, {summary.get('losses', 0):,} lost")
     yield _tile("Win rate", f"{100 * summary.get('win_rate', 0.0):.1f} %", "trades above 0 pips")
+    if optimum := summary.get("optimum"):
+        share = "-" if optimum["share"] is None else f"{100 * optimum['share']:.1f} %"
+        yield _tile("Of the optimum", share, f"best possible here: {optimum['pips']:,.1f} pips ({optimum['market']})")
     factor = summary.get("profit_factor")
     yield _tile("Profit factor", "-" if factor is None else f"{factor:.2f}", "pips won over pips lost")
     marked = summary.get("max_drawdown_mtm_pips", 0.0)

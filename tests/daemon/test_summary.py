@@ -156,6 +156,7 @@ def test_drawdown_never_shrinks(levels: list[float]) -> None:
         ({"in_sample": True}, "In-sample"),
         ({"in_sample": None}, "not known"),
         ({"source": "bars"}, "bars"),
+        ({"learned_market": "regime"}, "no real quotes"),
     ],
 )
 def test_what_the_numbers_are_not_is_said(flags: dict[str, object], words: str) -> None:
