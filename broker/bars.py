@@ -111,3 +111,12 @@ def closed_bar(state: npt.NDArray[np.void], points_per_pip: int) -> Bar:
         ask=ask,
         ticks=count,
     )
+
+
+def set_bar(state: npt.NDArray[np.void], bar: Bar, points_per_pip: int) -> None:
+    """Put a closed bar into `state` as if its quotes had been taken in."""
+    state["start"], state["end"], state["count"], state["closed"] = bar.start, bar.end, bar.ticks, 1
+    for name in ("open", "high", "low", "close"):
+        state[name] = round(2 * getattr(bar, name))
+    state["spreads"] = round(bar.spread * bar.ticks * points_per_pip)
+    state["time"], state["bid"], state["ask"] = bar.end - 1, bar.bid, bar.ask

@@ -139,6 +139,10 @@ class Ledger:
             self._open(fill, order, rest)
         return trade
 
+    def adopt(self, position: Position | None) -> None:
+        """Take over what the broker holds: it is right."""
+        self.position = position
+
     def _open(self, fill: Fill, order: Order | None, units: int) -> None:
         side = 1 if units > 0 else -1
         stop = order.stop_distance if order else 0

@@ -6,8 +6,9 @@ quote's price. What it must watch between Python calls is one record that the fa
 """
 
 from collections import deque
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -144,6 +145,25 @@ class PaperBroker:
         if book.units:
             ends.append(self._close(book, instrument, Exit.END.value, time, bid, ask))
         return ends
+
+    def memory(self) -> dict[str, Any]:
+        """Positions, levels held and orders in flight of each instrument; `recall` takes them back."""
+        return {
+            name: {
+                "watch": book.watch.copy(),
+                "units": book.units,
+                "orders": [asdict(order) for order in book.in_flight],
+            }
+            for name, book in self._books.items()
+        }
+
+    def recall(self, known: Mapping[str, Any]) -> None:
+        """Take up where `memory` was asked."""
+        for name in known.keys() & self._books.keys():
+            book, kept = self._books[name], known[name]
+            book.watch[:] = kept["watch"]
+            book.units = kept["units"]
+            book.in_flight = deque(Order(**order) for order in kept["orders"])
 
     def _close(self, book: _Book, instrument: str, reason: str, time: int, bid: int, ask: int) -> Fill:
         units, book.units = -book.units, 0

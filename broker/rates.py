@@ -12,6 +12,15 @@ from broker.types import Instrument
 ONE = Decimal(1)
 
 
+def exchanged(amount: Decimal, rate: Decimal, fee: Decimal) -> Decimal:
+    """The rate at which an amount is converted, worse by the broker's fee: less of a gain, more of a loss.
+
+    >>> exchanged(Decimal(5), Decimal("1.1"), Decimal("0.01")), exchanged(Decimal(-5), Decimal("1.1"), Decimal("0.01"))
+    (Decimal('1.089'), Decimal('1.111'))
+    """
+    return rate if not fee else rate * (1 - fee if amount > 0 else 1 + fee)
+
+
 class Rates:
     """Prices of pairs, kept up to date by the session.
 
@@ -56,3 +65,12 @@ class Rates:
             instrument, bid, ask = quote
             return Decimal(bid + ask) * instrument.point / 2
         return self._fixed.get(pair)
+
+    def memory(self) -> dict[str, list[int]]:
+        """The quotes known: pip location, precision, bid and ask of each pair; `recall` takes them back."""
+        return {name: [pair.pip_location, pair.precision, bid, ask] for name, (pair, bid, ask) in self._quotes.items()}
+
+    def recall(self, known: Mapping[str, list[int]]) -> None:
+        """Take up where `memory` was asked."""
+        for name, (pip_location, precision, bid, ask) in known.items():
+            self._quotes[name] = (Instrument(name, pip_location, precision, ONE), bid, ask)

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from time import perf_counter_ns
+from typing import Any
 
 from broker.types import Bar, Cancel, Fill, Instrument, Order, Trade
 from daemon.feeds import Feed
 from daemon.runfolder import RunFolder
 from daemon.summary import Costs, Counts, Drawdown, Latency
-from strategy.plugin import Choice, Observation, Strategy
+from strategy.plugin import Choice, Observation, Remembers, Strategy
 
 
 class Bookkeeper:
@@ -98,6 +99,15 @@ class Timed:
     def feature_set(self) -> str | None:
         """The strategy's own."""
         return self._strategy.feature_set
+
+    def memory(self) -> dict[str, Any]:
+        """The strategy's own; nothing where it keeps nothing."""
+        return self._strategy.memory() if isinstance(self._strategy, Remembers) else {}
+
+    def recall(self, known: dict[str, Any]) -> None:
+        """Hand it back."""
+        if known and isinstance(self._strategy, Remembers):
+            self._strategy.recall(known)
 
     def decide(self, observation: Observation) -> Choice:
         """The strategy's choice."""

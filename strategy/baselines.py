@@ -48,14 +48,22 @@ class Random:
         self._activity = settings["activity"]
         if not 0.0 <= self._activity <= 1.0:
             raise BadInput("not in 0..1", where=f"{self.model}.activity")
-        self._draw = np.random.Generator(np.random.PCG64(context.seed)).random
+        self._generator = np.random.Generator(np.random.PCG64(context.seed))
+
+    def memory(self) -> dict[str, Any]:
+        """Where its generator is."""
+        return dict(self._generator.bit_generator.state)
+
+    def recall(self, known: dict[str, Any]) -> None:
+        """Go on drawing from there."""
+        self._generator.bit_generator.state = known
 
     def on_bar(self, bar: Bar) -> None:
         """Nothing to learn."""
 
     def decide(self, observation: Observation) -> Choice:
         """One draw a decision, whatever is legal."""
-        draw = self._draw()
+        draw = self._generator.random()
         if draw >= self._activity:
             return HOLD
         legal = [choice for choice in (HOLD, BUY, SELL, CLOSE) if observation.legal[choice.action]]
@@ -76,6 +84,14 @@ class EmaCross:
         self._fast_weight = _weight(settings["fast"], f"{self.model}.fast")
         self._slow_weight = _weight(settings["slow"], f"{self.model}.slow")
         self._fast = self._slow = math.nan
+
+    def memory(self) -> dict[str, Any]:
+        """Both averages."""
+        return {"fast": self._fast, "slow": self._slow}
+
+    def recall(self, known: dict[str, Any]) -> None:
+        """Go on from them."""
+        self._fast, self._slow = known["fast"], known["slow"]
 
     def on_bar(self, bar: Bar) -> None:
         """Move both averages, which start at the first close."""
@@ -114,6 +130,14 @@ class MeanReversion:
             raise BadInput("must be at least 0 and below enter", where=f"{self.model}.exit")
         self._gap = 0.0
         self._close = math.nan
+
+    def memory(self) -> dict[str, Any]:
+        """The last close and its distance from the average."""
+        return {"gap": self._gap, "close": self._close}
+
+    def recall(self, known: dict[str, Any]) -> None:
+        """Go on from them."""
+        self._gap, self._close = known["gap"], known["close"]
 
     def on_bar(self, bar: Bar) -> None:
         """Move the distance of the close from its average, points."""

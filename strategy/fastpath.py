@@ -2,6 +2,7 @@
 
 `advance` takes quotes until one needs Python: a bar closed, an order is due, a held level or the risk limit was
 touched. Live hands it one quote, replay a whole batch; state and stops are the same for any cutting of the stream.
+`elapse` does what the next quote would where only the clock moves.
 """
 
 from enum import IntEnum
@@ -40,6 +41,23 @@ def _end_bar(bar, kind, features, points_per_pip):  # type: ignore[no-untyped-de
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def elapse(bars, kind, features, watches, points_per_pip, time):  # type: ignore[no-untyped-def]
+    """What is over once the clock has reached `time` (ns) and all quotes before it are taken in.
+
+    Returns:
+        why, when: a Halt (the bar, or an order due, whichever comes first) and its time, or DONE.
+    """
+    bar = bars[0]
+    watch = watches[0]
+    if clock_ends(bar, time) and bar.end <= watch.due:
+        _end_bar(bar, kind, features, points_per_pip)
+        return BAR, bar.end
+    if is_due(watch, time):
+        return DUE, watch.due
+    return DONE, 0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def advance(  # type: ignore[no-untyped-def]
     bars, kind, features, watches, guards, points_per_pip, times, bids, asks, i, j
 ):
@@ -63,11 +81,9 @@ def advance(  # type: ignore[no-untyped-def]
         return i, BAR, bar.end
     while i < j:
         time = times[i]
-        if clock_ends(bar, time) and bar.end <= watch.due:
-            _end_bar(bar, kind, features, points_per_pip)
-            return i, BAR, bar.end
-        if is_due(watch, time):
-            return i, DUE, watch.due
+        why, when = elapse(bars, kind, features, watches, points_per_pip, time)
+        if why != DONE:
+            return i, why, when
         bid = bids[i]
         ask = asks[i]
         add_quote(bar, time, bid, ask)
@@ -87,3 +103,9 @@ def advance(  # type: ignore[no-untyped-def]
             _end_bar(bar, kind, features, points_per_pip)
             return i, BAR, bar.end
     return i, DONE, 0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def end_bar(bars, kind, features, points_per_pip):  # type: ignore[no-untyped-def]
+    """Close the bar in progress before its time: quotes of it are missing."""
+    _end_bar(bars[0], kind, features, points_per_pip)

@@ -1,17 +1,18 @@
 """A lane: one instrument's bar, features, strategy, position and orders in flight."""
 
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from broker.bars import BarSize, new_bar
-from broker.ledger import Ledger
+from broker.bars import BarSize, new_bar, set_bar
+from broker.ledger import Excursion, Ledger, Position
 from broker.paper import idle_watch
 from broker.types import Bar, Float64s, Instrument, Order, Quotes
-from strategy.fastpath import GUARD, Halt, advance
-from strategy.features import NONE, FeatureSet, new_state, observe
-from strategy.plugin import Strategy
+from strategy.fastpath import GUARD, Halt, advance, elapse, end_bar
+from strategy.features import NONE, FeatureSet, new_state, observe, on_close
+from strategy.plugin import Remembers, Strategy
 
 
 class Stop(NamedTuple):
@@ -52,7 +53,8 @@ class Lane:
 
         self.watch = idle_watch()
         none = np.empty(0, np.int64)
-        self.advance(Quotes(none, none, none), 0)  # the kernel is compiled before the first quote
+        self.advance(Quotes(none, none, none), 0)  # the kernels are compiled before the first quote
+        self.elapse(0)
 
     @property
     def expected_units(self) -> int:
@@ -84,6 +86,39 @@ class Lane:
         )
         return i, Stop(when, _RANK[why], why) if why else None
 
+    def elapse(self, time: int) -> Stop | None:
+        """Let the clock reach `time`: what of the bar in progress and the orders due is over, or None."""
+        why, when = elapse(self.bar, self._kind, self.state, self.watch, self._points_per_pip, time)
+        return Stop(when, _RANK[why], why) if why else None
+
+    def close(self) -> None:
+        """Close the bar in progress, whatever the clock says."""
+        end_bar(self.bar, self._kind, self.state, self._points_per_pip)
+
+    def stand_in(self, bar: Bar) -> None:
+        """Take in a whole bar that was made elsewhere."""
+        set_bar(self.bar, bar, self.instrument.points_per_pip)
+        close, per_pip = self.bar["close"][0] / (2.0 * self._points_per_pip), self._points_per_pip
+        on_close(self._kind, self.state, close, bar.spread, 1.0 / per_pip, bar.end)
+
+    @property
+    def in_progress(self) -> bool:
+        """Whether a bar has quotes and is not closed."""
+        return bool(self.bar["count"][0] and not self.bar["closed"][0])
+
+    @property
+    def horizon(self) -> int:
+        """The earliest time that the clock can reach and stop the lane."""
+        due = int(self.watch["due"][0])
+        return min(int(self.bar["end"][0]), due + 1) if self.size.clock and self.in_progress else due + 1
+
+    @property
+    def began(self) -> int:
+        """No quote may be earlier: the end of the last bar that the clock has closed, or the start of this one."""
+        if not self.size.clock:
+            return int(self.bar["time"][0])
+        return int(self.bar["end" if self.bar["closed"][0] else "start"][0])
+
     def on_bar(self, bar: Bar) -> None:
         """Let a plugin's feature set and the strategy take in a closed bar."""
         if self._plugin is not None:
@@ -105,6 +140,28 @@ class Lane:
         else:
             observe(self._kind, self.state, self.row, *held)
         return self.row.copy()
+
+    def memory(self) -> dict[str, Any]:
+        """Bar, features, position and orders in flight, and what the strategy keeps; `recall` takes them back."""
+        position = self.ledger.position
+        return {
+            "bar": self.bar.copy(),
+            "features": self.state.copy(),
+            "guard": self.guard.copy(),
+            "orders": [asdict(order) for order in self.in_flight.values()],
+            "position": asdict(position) if position else None,
+            "strategy": self.strategy.memory() if isinstance(self.strategy, Remembers) else None,
+        }
+
+    def recall(self, known: Mapping[str, Any]) -> None:
+        """Take up where `memory` was asked."""
+        for mine, kept in ((self.bar, "bar"), (self.state, "features"), (self.guard, "guard")):
+            mine[:] = known[kept]
+        self.in_flight = {order["id"]: Order(**order) for order in known["orders"]}
+        if (held := known["position"]) is not None:
+            self.ledger.adopt(Position(**{**held, "excursion": Excursion(**held["excursion"])}))
+        if known["strategy"] is not None and isinstance(self.strategy, Remembers):
+            self.strategy.recall(known["strategy"])
 
 
 class Cursor:

@@ -80,6 +80,14 @@ class MuZero:
     def on_bar(self, bar: Bar) -> None:
         """Nothing to keep: the features hold what was seen."""
 
+    def memory(self) -> dict[str, Any]:
+        """Where the root's noise is drawn from."""
+        return dict(self._generator.bit_generator.state)
+
+    def recall(self, known: dict[str, Any]) -> None:
+        """Go on drawing from there."""
+        self._generator.bit_generator.state = known
+
     def decide(self, observation: Observation) -> Choice:
         """The most probable action of the improved policy; flat where the model abstains.
 

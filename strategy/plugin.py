@@ -105,3 +105,16 @@ class Strategy(Protocol):
     def decide(self, observation: Observation) -> Choice:
         """Choose a legal action."""
         ...
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """A strategy that keeps more than its settings: it goes on after a restart where it was, without its bars."""
+
+    def memory(self) -> dict[str, Any]:
+        """What it knows, as JSON has it."""
+        ...
+
+    def recall(self, known: dict[str, Any]) -> None:
+        """Take up where `memory` was asked."""
+        ...

@@ -1,13 +1,15 @@
 """Risk: what an entry must pass, and the loss at which an open position is closed. Every veto has a name.
 
-`size`, `exposure`, `spread`, `stale`, `daily_loss`, `drawdown`, `order_rate`, `weekend`, `no_rate`, `illegal`. Only
-what opens or reverses a position is vetoed; an exit always passes. Losses count at market: the balance plus each
-instrument's open profit as last marked (at its bar closes and fills).
+`size`, `exposure`, `spread`, `stale`, `daily_loss`, `drawdown`, `order_rate`, `weekend`, `no_rate`, `illegal`, and
+whatever name new exposure was barred under. Only what opens or reverses a position is vetoed; an exit always passes.
+Losses count at market: the balance plus each instrument's open profit as last marked (at its bar closes and fills).
 """
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import floor, inf
+from typing import Any
 
 from broker.types import DAY, MINUTE, Trade
 
@@ -98,6 +100,7 @@ class Risk:
         self._day_start = balance
         self._tripped = ""
         self._orders: deque[int] = deque()
+        self._barred: dict[tuple[str, str], str] = {}
 
     @property
     def equity(self) -> float:
@@ -144,6 +147,16 @@ class Risk:
         """An order left."""
         self._orders.append(time)
 
+    def bar(self, by: str, why: str, instrument: str = "") -> None:
+        """Veto entries, in one instrument or in all, because of `why`; "" lifts what the same `by` has barred."""
+        self._barred.pop((by, instrument), None)
+        if why:
+            self._barred[by, instrument] = why
+
+    def barred(self, instrument: str) -> str:
+        """Why new exposure in an instrument is barred, or ""."""
+        return next((why for (_, name), why in self._barred.items() if name in ("", instrument)), "")
+
     def veto(self, entry: Entry) -> str | None:
         """Why the entry may not go, or None."""
         limits = self.limits
@@ -151,7 +164,9 @@ class Risk:
             self._orders.popleft()
         others = sum(value for name, (_, value) in self._open.items() if name != entry.instrument)
         guards_money = bool(limits.max_exposure or limits.max_daily_loss or limits.max_drawdown)
+        barred = self.barred(entry.instrument)
         checks = (
+            (barred, bool(barred)),
             (self._tripped, bool(self._tripped)),
             ("weekend", entry.weekend),
             ("stale", 0 < limits.max_quote_age < entry.time - entry.quote_time),
@@ -162,3 +177,23 @@ class Risk:
             ("order_rate", 0 < limits.max_orders_per_minute <= len(self._orders)),
         )
         return next((name for name, hit in checks if hit), None)
+
+    def memory(self) -> dict[str, Any]:
+        """All that is known, as JSON has it; `recall` takes it back."""
+        return {
+            "balance": self.balance,
+            "open": self._open,
+            "peak": self._peak,
+            "day": [self._day, self._day_start],
+            "tripped": self._tripped,
+            "orders": list(self._orders),
+            "barred": [[*key, why] for key, why in self._barred.items()],
+        }
+
+    def recall(self, known: Mapping[str, Any]) -> None:
+        """Take up where `memory` was asked."""
+        self.balance, self._peak, self._tripped = known["balance"], known["peak"], known["tripped"]
+        self._open = {name: (profit, value) for name, (profit, value) in known["open"].items()}
+        self._day, self._day_start = known["day"]
+        self._orders = deque(known["orders"])
+        self._barred = {(by, name): why for by, name, why in known["barred"]}

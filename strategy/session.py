@@ -6,9 +6,9 @@ that a run does not depend on how its quotes were cut into batches.
 """
 
 import heapq
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import ceil
-from typing import Protocol
+from typing import Any, Protocol
 
 from broker.bars import closed_bar
 from broker.calendar import near_weekend
@@ -18,7 +18,7 @@ from broker.types import MINUTE, Action, Bar, Cancel, Exit, Fill, Instrument, Or
 from strategy.fastpath import Halt
 from strategy.features import BARS, SIGMA, SPREAD
 from strategy.lane import Cursor, Lane, Stop
-from strategy.plugin import Choice, Observation
+from strategy.plugin import Choice, Observation, Remembers
 from strategy.risk import Entry, Risk
 
 WEEKEND_MARGIN = 15 * MINUTE
@@ -54,6 +54,9 @@ class Session:
         warmup_bars: bars before the first decision, for each instrument.
         run: names the run in order ids `mt-<run>-<n>`.
         sink: who is told.
+
+    Attributes:
+        reducing: each position is closed at its next bar. halted: the strategy's choices are not acted on.
     """
 
     def __init__(
@@ -68,8 +71,9 @@ class Session:
         sink: Sink,
     ) -> None:
         self.lanes = lanes
-        self._broker, self._risk, self._rates, self._account = broker, risk, rates, account
-        self._warmup_bars, self._run, self._sink = warmup_bars, run, sink
+        self._broker, self.risk, self._rates, self.account = broker, risk, rates, account
+        self._warmup_bars, self.run, self._sink = warmup_bars, run, sink
+        self.reducing = self.halted = False
         self._decisions = self._orders = 0
         for lane in lanes:
             lane.watch = broker.watch(lane.instrument)
@@ -81,15 +85,15 @@ class Session:
             case Halt.BAR:
                 self._on_bar(lane)
             case Halt.DUE:
-                self._book(lane, self._broker.settle(name, bid, ask))
+                self.book(lane, self._broker.settle(name, bid, ask))
             case Halt.END:
                 self._finish(lane)
             case Halt.LIMIT:
                 self._mark(lane, stop.time, bid, ask)
-                self._flatten(lane, stop.time, Exit.RISK)
+                self.flatten(lane, stop.time, Exit.RISK)
             case _:
                 reason = Exit.STOP if stop.halt == Halt.STOP else Exit.TAKE_PROFIT
-                self._book(lane, self._broker.trigger(name, reason.value, stop.time, bid, ask))
+                self.book(lane, self._broker.trigger(name, reason.value, stop.time, bid, ask))
 
     def _finish(self, lane: Lane) -> None:
         """A lane's quotes are over: settle what is due, cancel the rest, close what is open at the last quote."""
@@ -97,20 +101,33 @@ class Session:
         if bar["count"]:
             last = int(bar["time"]), int(bar["bid"]), int(bar["ask"])
             for end in self._broker.finish(lane.instrument.name, *last):
-                self._book(lane, end)
+                self.book(lane, end)
 
     def _on_bar(self, lane: Lane) -> None:
         bar = closed_bar(lane.bar, lane.instrument.points_per_pip)
-        lane.ledger.on_bar(bar.bid, bar.ask)
-        self._mark(lane, bar.end, bar.bid, bar.ask)
-        position = lane.ledger.position
-        self._sink.barred(lane.instrument, bar, position.excursion.pnl if position else 0.0)
-        lane.on_bar(bar)
+        self._take_bar(lane, bar)
         if lane.state[BARS] < self._warmup_bars:
             return
         observation = self._observe(lane, bar)
         self._decisions += 1
         self._act(lane, observation, lane.strategy.decide(observation))
+
+    def stand_in(self, lane: Lane, bar: Bar) -> None:
+        """Take in a bar that was made elsewhere, later than all before; nothing is decided upon it."""
+        lane.stand_in(bar)
+        self._take_bar(lane, bar)
+
+    def pass_over(self, lane: Lane) -> None:
+        """Close the bar in progress, quotes of which are missing; nothing is decided upon it."""
+        lane.close()
+        self._take_bar(lane, closed_bar(lane.bar, lane.instrument.points_per_pip))
+
+    def _take_bar(self, lane: Lane, bar: Bar) -> None:
+        lane.ledger.on_bar(bar.bid, bar.ask)
+        self._mark(lane, bar.end, bar.bid, bar.ask)
+        position = lane.ledger.position
+        self._sink.barred(lane.instrument, bar, position.excursion.pnl if position else 0.0)
+        lane.on_bar(bar)
 
     def _observe(self, lane: Lane, bar: Bar) -> Observation:
         position = lane.ledger.position
@@ -124,7 +141,7 @@ class Session:
             ask=bar.ask,
             position=lane.ledger.side,
             expected=expected,
-            legal=legal_actions(expected, self._risk.limits.allow_reverse),
+            legal=legal_actions(expected, self.risk.limits.allow_reverse),
             features=lane.features(),
             sigma=float(lane.state[SIGMA]),
             spread=float(lane.state[SPREAD]),
@@ -137,11 +154,13 @@ class Session:
         target = {Action.HOLD: seen.expected, Action.BUY: 1, Action.SELL: -1, Action.CLOSE: 0}[choice.action]
         veto: str | None = None
         order: Order | None = None
-        weekend = self._risk.limits.flatten_before_weekend and near_weekend(
+        weekend = self.risk.limits.flatten_before_weekend and near_weekend(
             seen.time, WEEKEND_MARGIN + (lane.size.size if lane.size.clock else 0)
         )
         if not seen.legal[choice.action]:
             veto = "illegal"
+        elif self.halted and target != seen.expected:
+            veto = "halted"
         elif target and target != seen.expected:
             order, veto = self._entry(lane, seen, target, weekend, model)
         elif target != seen.expected:
@@ -149,22 +168,22 @@ class Session:
         self._sink.decided(seen, choice, target, veto, model)
         if order:
             self._send(lane, order)
-        elif seen.expected and self._risk.tripped:
-            self._flatten(lane, seen.time, Exit.RISK)
-        elif seen.expected and weekend:
-            self._flatten(lane, seen.time, Exit.FLATTEN)
+        elif seen.expected and self.risk.tripped:
+            self.flatten(lane, seen.time, Exit.RISK)
+        elif seen.expected and (weekend or self.reducing):
+            self.flatten(lane, seen.time, Exit.FLATTEN)
 
     def _entry(
         self, lane: Lane, seen: Observation, target: int, weekend: bool, model: str
     ) -> tuple[Order | None, str | None]:
         """The order that opens or reverses, or why it may not go."""
-        limits, instrument = self._risk.limits, lane.instrument
+        limits, instrument = self.risk.limits, lane.instrument
         per_pip = instrument.points_per_pip
         stop = ceil(limits.stop_sigma * seen.sigma * per_pip)
         take = ceil(limits.take_profit_sigma * seen.sigma * per_pip)
-        rate = self._rates.between(instrument.quote, self._account)
+        rate = self._rates.between(instrument.quote, self.account)
         point_value = float(instrument.point * rate) if rate is not None else 0.0
-        units = limits.size(self._risk.equity, stop * point_value)
+        units = limits.size(self.risk.equity, stop * point_value)
         entry = Entry(
             instrument=instrument.name,
             time=seen.time,
@@ -174,7 +193,7 @@ class Session:
             spread_pips=(seen.ask - seen.bid) / per_pip,
             weekend=weekend,
         )
-        if (veto := self._risk.veto(entry)) is not None:
+        if (veto := self.risk.veto(entry)) is not None:
             return None, veto
         reason = "reverse" if seen.expected else "entry"
         signed = target * units - lane.expected_units
@@ -184,21 +203,22 @@ class Session:
     def _exit(self, lane: Lane, time: int, why: Exit, model: str) -> Order:
         return Order(self._order_id(), time, lane.instrument.name, -lane.expected_units, 0, 0, why.value, 0, model)
 
-    def _flatten(self, lane: Lane, time: int, why: Exit) -> None:
+    def flatten(self, lane: Lane, time: int, why: Exit) -> None:
         """Close whatever the lane holds or has ordered."""
         if lane.expected_units:
             self._send(lane, self._exit(lane, time, why, lane.strategy.model))
 
     def _order_id(self) -> str:
         self._orders += 1
-        return f"mt-{self._run}-{self._orders}"
+        return f"mt-{self.run}-{self._orders}"
 
     def _send(self, lane: Lane, order: Order) -> None:
         lane.in_flight[order.id] = order
-        self._risk.ordered(order.time)
+        self.risk.ordered(order.time)
         self._broker.submit(order)
 
-    def _book(self, lane: Lane, end: Fill | Cancel) -> None:
+    def book(self, lane: Lane, end: Fill | Cancel) -> None:
+        """An order ended, or a level that the broker held was filled."""
         order = lane.in_flight.pop(end.order_id, None)
         if order is not None:
             self._sink.ordered(order, end)
@@ -206,26 +226,52 @@ class Session:
             return
         instrument = lane.instrument
         self._rates.update(instrument, end.bid, end.ask)
-        rate = self._rates.between(instrument.quote, self._account)
-        trade = lane.ledger.on_fill(end, order, rate, self._account)
+        rate = self._rates.between(instrument.quote, self.account)
+        trade = lane.ledger.on_fill(end, order, rate, self.account)
         if trade is not None:
-            self._risk.realise(trade, self._account)
+            self.risk.realise(trade, self.account)
             self._sink.traded(trade, end)
         self._mark(lane, end.time, end.bid, end.ask)
+
+    def memory(self) -> dict[str, Any]:
+        """All that the session knows, its lanes' arrays included; `recall` takes it back."""
+        return {
+            "decisions": self._decisions,
+            "orders": self._orders,
+            "run": self.run,
+            "reducing": self.reducing,
+            "halted": self.halted,
+            "risk": self.risk.memory(),
+            "rates": self._rates.memory(),
+            "broker": self._broker.memory() if isinstance(self._broker, Remembers) else {},
+            "lanes": {lane.instrument.name: lane.memory() for lane in self.lanes},
+        }
+
+    def recall(self, known: Mapping[str, Any]) -> None:
+        """Take up where `memory` was asked; a lane that was not there then starts anew."""
+        self._decisions, self._orders, self.run = known["decisions"], known["orders"], known["run"]
+        self.reducing, self.halted = known["reducing"], known["halted"]
+        self.risk.recall(known["risk"])
+        self._rates.recall(known["rates"])
+        if isinstance(self._broker, Remembers):
+            self._broker.recall(known["broker"])
+        for lane in self.lanes:
+            if lane.instrument.name in known["lanes"]:
+                lane.recall(known["lanes"][lane.instrument.name])
 
     def _mark(self, lane: Lane, time: int, bid: int, ask: int) -> None:
         """Mark the lane's position to market and set the level at which the account's loss limit is hit."""
         instrument, position = lane.instrument, lane.ledger.position
         self._rates.update(instrument, bid, ask)
         lane.guard["side"] = 0
-        rate = self._rates.between(instrument.quote, self._account) if position else None
+        rate = self._rates.between(instrument.quote, self.account) if position else None
         if position is None or rate is None:
-            self._risk.mark(instrument.name, time, 0.0, 0.0)
+            self.risk.mark(instrument.name, time, 0.0, 0.0)
             return
         point_value = float(instrument.point * rate) * abs(position.units)
         profit = lane.ledger.open_pips(bid, ask) * instrument.points_per_pip * point_value
-        self._risk.mark(instrument.name, time, profit, ask * point_value)
-        room = self._risk.loss_room(instrument.name) / point_value
+        self.risk.mark(instrument.name, time, profit, ask * point_value)
+        room = self.risk.loss_room(instrument.name) / point_value
         if room < FAR and side_of(lane.expected_units):
             lane.guard["side"] = position.side
             lane.guard["floor"] = position.side * position.open_price - ceil(room)

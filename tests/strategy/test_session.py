@@ -48,11 +48,12 @@ class Notes:
     """A sink that remembers."""
 
     def __init__(self) -> None:
-        self.decisions, self.orders, self.trades, self.bars, self.events = [], [], [], [], []
+        self.decisions, self.orders, self.trades, self.bars, self.events, self.models = [], [], [], [], [], []
 
     def decided(self, seen, choice, target, veto, model):
         row = None if seen.features is None else tuple(seen.features)
         self.decisions.append((seen, choice, target, veto, row))
+        self.models.append(model)
 
     def ordered(self, order, end):
         self.orders.append((order, end))
