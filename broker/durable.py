@@ -40,6 +40,10 @@ class Writer(Protocol):
         """What is put inside shares one transaction."""
         ...
 
+    def at_commit(self, job: Job) -> None:
+        """From now on, end each transaction with this job."""
+        ...
+
     def ask(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Run a job, wait until it is on disk, and return its result: for starts and ends, never in between."""
         ...
@@ -87,6 +91,7 @@ class Inline:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db, self._name = db, _checked_name(db)
+        self._last: tuple[Job, ...] = ()
         self._fault: StorageFault | None = None
 
     def put(self, job: Job) -> None:
@@ -105,9 +110,15 @@ class Inline:
         try:
             with _transaction(self._db):
                 yield
+                for job in self._last:
+                    job(self._db)
         except sqlite3.Error as error:
             self._fault = _fault(self._name, error)
             raise self._fault from error
+
+    def at_commit(self, job: Job) -> None:
+        """Run it before each COMMIT."""
+        self._last = (*self._last, job)
 
     def ask(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Run it."""
@@ -139,6 +150,7 @@ class Threaded:
         self._db, self._name, self._group_s = db, _checked_name(db), group_s
         self._ready = threading.Condition()  # guards all below
         self._jobs: list[Job] = []
+        self._last: tuple[Job, ...] = ()
         self._taken = 0  # jobs handed in so far
         self._settled = 0  # of these, on disk
         self._waiting: list[tuple[int, Future[None]]] = []
@@ -177,6 +189,10 @@ class Threaded:
         finally:
             self._bundle = None
         self.put(lambda db: [job(db) for job in bundle])
+
+    def at_commit(self, job: Job) -> None:
+        """Run it before each COMMIT."""
+        self._last = (*self._last, job)
 
     def ask(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Wait for an answer."""
@@ -233,7 +249,7 @@ class Threaded:
         while (jobs := self._group()) is not None:
             try:
                 with _transaction(self._db):
-                    for job in jobs:
+                    for job in (*jobs, *self._last):
                         job(self._db)
             except Exception as error:  # noqa: BLE001 - the thread's outermost frame: all who wait must hear of it
                 self._fail(error)

@@ -93,8 +93,9 @@ class Book:
             self._waiting[id_] = message
 
     def _commit(self, read: list[Message], events: tuple[Event, ...], request_id: str = "") -> None:
-        self.log.commit(self.state, read, events, self._listener.record, request_id=request_id)
-        self._listener.apply(events)
+        with self.log.together():
+            self.log.commit(self.state, read, events, self._listener.record, request_id=request_id)
+            self._listener.apply(events)
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
         for event in events:

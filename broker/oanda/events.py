@@ -116,5 +116,8 @@ class Listener(Protocol):
         ...
 
     def apply(self, events: tuple[Event, ...]) -> None:
-        """Act on them. They may not be durable yet: whatever leaves the process because of them must wait for that."""
+        """Act on them; what is written meanwhile joins the same transaction.
+
+        They are not durable yet: whatever leaves the process because of them must wait for that.
+        """
         ...

@@ -8,6 +8,7 @@ safe awaits `durable`. One process writes these tables.
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from functools import partial
 
@@ -86,6 +87,10 @@ class OrderLog:
     def open(self) -> list[Intent]:
         """Orders that have not ended, oldest first."""
         return list(self._open.values())
+
+    def together(self) -> AbstractContextManager[None]:
+        """What is written inside shares one transaction."""
+        return self._disk.together()
 
     async def durable(self) -> None:
         """Return once all that was handed in before is on disk."""

@@ -91,6 +91,16 @@ def test_together_is_all_or_nothing(disk: Writer) -> None:
     assert disk.ask(seen) == [1, 2]
 
 
+def test_each_transaction_ends_as_asked(disk: Writer) -> None:
+    """A job for the end runs once in each transaction, after its jobs."""
+    disk.at_commit(note(0))
+    with disk.together():
+        disk.put(note(1))
+        disk.put(note(2))
+    assert disk.ask(seen)[:3] in ([1, 2, 0], [1, 2])
+    assert disk.ask(seen)[-1] == 0
+
+
 def test_a_fault_is_final(disk: Writer) -> None:
     """Once a write failed, nothing is written or promised again: who believed it would be wrong."""
 
