@@ -132,10 +132,7 @@ def download(args: argparse.Namespace, _ui: Ui) -> dict[str, Any]:
     if ending_of(args.out).startswith(".jsonl"):
         raise BadInput("bars are no stream of quotes", where=str(args.out), mend="end it with .csv or .parquet")
     name = instruments_of(args.instrument)[0]
-    start = _time(args.start, "--from")
-    end = min(SystemClock().now(), _time(args.end, "--to") if args.end else SystemClock().now())
-    if end <= start:
-        raise BadInput("ends before it begins", where="--to")
+    start, end = span_of(args, SystemClock().now())
     pair, found = asyncio.run(_download(args, config, name, start, end))
     columns = (*BID_BAR_COLUMNS, *ASK_BAR_COLUMNS, "volume")
     rows = bar_rows(found, pair)
@@ -146,6 +143,15 @@ def download(args: argparse.Namespace, _ui: Ui) -> dict[str, Any]:
     write_file(args.out, Shape(name, columns, 0), write)
     ends = {"first": rfc3339(found[0].start), "last": rfc3339(found[-1].start)} if found else {}
     return {"out": str(args.out), "instrument": name, "granularity": args.granularity, "bars": len(found), **ends}
+
+
+def span_of(args: argparse.Namespace, latest: int) -> tuple[int, int]:
+    """The times of --from and --to, ns; the end is `latest` at most, and where none is given."""
+    start = _time(args.start, "--from")
+    end = min(latest, _time(args.end, "--to") if args.end else latest)
+    if end <= start:
+        raise BadInput("ends before it begins", where="--to")
+    return start, end
 
 
 async def _download(

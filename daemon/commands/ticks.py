@@ -15,6 +15,7 @@ from daemon.console import Ui
 from daemon.options import Handler, Subparsers, add_command
 from daemon.reading import add_reading_options, reading_options
 
+SOURCES = {"oanda": "daemon.recording", "dukascopy": "daemon.dukascopy"}
 _SUMMARY = "inspect, convert, synthesise, record and download tick files"
 
 
@@ -42,8 +43,10 @@ def register(subparsers: Subparsers) -> None:
     make.set_defaults(handler=write_synthetic)
     about = "record the prices of your account's stream, raw, a file a day"
     _add_record_options(add_command(verbs, "record", about, "micro-trader ticks record --instrument EUR_USD,USD_JPY"))
-    about = "download candles from your account into a file of bars"
-    example = "micro-trader ticks download EUR_USD-2024.csv.gz --instrument EUR_USD --from 2024-01-01 --to 2025-01-01"
+    about = "download candles from your account into a file of bars, or Dukascopy's ticks into a folder"
+    example = """\
+micro-trader ticks download EUR_USD-2024.csv.gz --instrument EUR_USD --from 2024-01-01 --to 2025-01-01
+micro-trader ticks download history --source dukascopy --instrument EUR_USD --from 2024-01-01 --to 2024-02-01"""
     _add_download_options(add_command(verbs, "download", about, example))
 
 
@@ -69,11 +72,15 @@ def _add_record_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--instrument", metavar="NAME[,NAME]", help="what to record (default: `instruments`)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder (default: ticks/ in the state folder)")
     parser.add_argument("--minutes", type=float, metavar="M", help="stop after this time (default: when interrupted)")
-    parser.set_defaults(handler=_later("record"))
+    parser.set_defaults(handler=_later("record"), source="oanda")
 
 
 def _add_download_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("out", type=Path, metavar="OUT", help="ends in .csv[.gz|.zst] or .parquet")
+    parser.add_argument(
+        "out", type=Path, metavar="OUT", help="of candles: ends in .csv[.gz|.zst] or .parquet; of ticks: a folder"
+    )
+    parser.add_argument("--source", choices=SOURCES, default="oanda", help="whose history (default: %(default)s)")
+    parser.add_argument("--url", metavar="URL", help="another server of Dukascopy's files")
     parser.add_argument("--instrument", required=True, metavar="NAME", help="as in EUR_USD")
     parser.add_argument("--from", dest="start", required=True, metavar="TIME", help="a day or an RFC 3339 time, UTC")
     parser.add_argument("--to", dest="end", metavar="TIME", help="not included (default: now)")
@@ -82,10 +89,11 @@ def _add_download_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _later(name: str) -> Handler:
-    """A handler of `daemon.recording`, which is loaded, with the client of OANDA, only when it is called."""
+    """A handler of the source's module, which is loaded, with the network's, only when it is called."""
 
     def handler(args: argparse.Namespace, ui: Ui) -> dict[str, Any] | None:
-        result: dict[str, Any] = getattr(importlib.import_module("daemon.recording"), name)(args, ui)
+        module = importlib.import_module(SOURCES[args.source])
+        result: dict[str, Any] = getattr(module, name)(args, ui)
         return result
 
     return handler

@@ -3,6 +3,7 @@
 A .bi5 is LZMA of 20-byte big-endian rows: u4 ms in the hour, u4 ask, u4 bid (points), f4 ask size, f4 bid size.
 """
 
+import lzma
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -59,6 +60,24 @@ def bi5_source(packed: Packed, options: ReadOptions) -> Source:
         time_digits=3,
         may_be_empty=True,
     )
+
+
+def count_records(body: bytes) -> int:
+    """How many ticks a .bi5 holds; none where it is empty.
+
+    Raises:
+        ValueError: it is cut off, or none at all.
+    """
+    if not body:
+        return 0
+    try:
+        data = lzma.decompress(body)
+    except (lzma.LZMAError, EOFError) as error:
+        raise ValueError(f"can't be unpacked: {error}") from error
+    count, rest = divmod(len(data), _RECORD.itemsize)
+    if rest or (np.frombuffer(data, _RECORD, count)["ms"] >= HOUR // MILLISECOND).any():
+        raise ValueError("its records are not those of an hour")
+    return count
 
 
 @dataclass(frozen=True, slots=True)
