@@ -4,14 +4,15 @@ import os
 import signal
 import threading
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
+from multiprocessing.connection import Connection
 from typing import Protocol
 
 import numpy as np
 
+from broker.errors import Fatal
 from strategy.network_tile import Float32s
 from training.selfplay import Lanes, Visited
 
@@ -54,6 +55,71 @@ class Task:
     turns: int
 
 
+class Worker:
+    """A process that plays; one that dies is replaced, and its task handed out again.
+
+    Args:
+        lanes: sent to every process once.
+    """
+
+    def __init__(self, lanes: Lanes) -> None:
+        self._lanes = lanes
+        self._task: Task | None = None
+        self._start()
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process that plays now."""
+        return self._process.pid
+
+    def begin(self, task: Task) -> None:
+        """Start to play; what came of the task before must have been collected."""
+        assert self._task is None
+        self._task = task
+        try:
+            self._pipe.send(task)
+        except OSError:  # it died idle
+            self._replace()
+
+    def collect(self) -> Iterator[Visited]:
+        """What came of the task that was begun, if there is one; waits for it.
+
+        Raises:
+            Fatal: the process died again and again.
+        """
+        for _ in range(RETRIES + 1):
+            if self._task is None:
+                return
+            try:
+                found: Visited = self._pipe.recv()
+            except (EOFError, OSError):
+                self._replace()
+            else:
+                self._task = None
+                yield found
+        raise Fatal(f"a self-play worker died {RETRIES + 1} times over the same task")
+
+    def close(self) -> None:
+        """End the process at once."""
+        self._process.kill()
+        self._process.join()
+        self._pipe.close()
+
+    def _start(self) -> None:
+        context = get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_work, args=(self._lanes, theirs), daemon=True)
+        self._process.start()
+        theirs.close()  # so that its end is seen
+
+    def _replace(self) -> None:
+        self.close()
+        self._start()
+        if self._task is not None:
+            with suppress(OSError):  # it died as well: `collect` will see
+                self._pipe.send(self._task)
+
+
 class Pool:
     """Plays in worker processes while the learner learns: a call hands out new work and returns what the last began.
 
@@ -62,59 +128,36 @@ class Pool:
     """
 
     def __init__(self, lanes: Lanes, workers: int) -> None:
-        self._lanes, self._workers = lanes, workers
-        self._executor = self._start()
-        self._tasks: list[Task] = []
-        self._futures: list[Future[Visited]] = []
+        self.workers = [Worker(lanes) for _ in range(workers)]
 
     def play(self, tensors: Mapping[str, Float32s], seed: int, turns: int) -> Iterator[Visited]:
         """Collect, then hand out.
 
         Raises:
-            BrokenProcessPool: workers died again and again.
+            Fatal: a worker died again and again.
         """
-        found = self._collect()
-        share = max(turns // self._workers, 1)
-        self._tasks = [Task(tensors, seed + worker, share) for worker in range(self._workers)]
-        self._hand_out()
+        found = [visited for worker in self.workers for visited in worker.collect()]
+        share = max(turns // len(self.workers), 1)
+        for place, worker in enumerate(self.workers):
+            worker.begin(Task(tensors, seed + place, share))
         yield from found
 
     def close(self) -> None:
         """End the workers."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
-
-    def _collect(self) -> list[Visited]:
-        for retry in range(RETRIES + 1):
-            try:
-                return [future.result() for future in self._futures]
-            except BrokenProcessPool:
-                if retry == RETRIES:
-                    raise
-                self._executor.shutdown(wait=False)
-                self._executor = self._start()
-                self._hand_out()
-        return []
-
-    def _hand_out(self) -> None:
-        try:
-            self._futures = [self._executor.submit(_run, task) for task in self._tasks]
-        except BrokenProcessPool:  # it died idle
-            self._executor = self._start()
-            self._futures = [self._executor.submit(_run, task) for task in self._tasks]
-
-    def _start(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(self._workers, get_context("spawn"), _settle, (self._lanes,))
+        for worker in self.workers:
+            worker.close()
 
 
-_here: list[Lanes] = []
-"""A worker's lanes, from the pool's initializer."""
-
-
-def _settle(lanes: Lanes) -> None:
-    """Start a worker: an interrupt is its parent's business, and it ends when that is gone."""
+def _work(lanes: Lanes, pipe: "Connection[Visited, Task]") -> None:
+    """A worker's life: an interrupt is its parent's business, and it ends when that is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _here[:] = [lanes]
+    while True:
+        try:
+            task = pipe.recv()
+        except EOFError:
+            return
+        pipe.send(lanes.run(task.tensors, np.random.Generator(np.random.PCG64(task.seed)), task.turns))
 
 
 def _end_with_parent() -> None:
@@ -122,7 +165,3 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-def _run(task: Task) -> Visited:
-    return _here[0].run(task.tensors, np.random.Generator(np.random.PCG64(task.seed)), task.turns)

@@ -6,11 +6,12 @@ import signal
 import numpy as np
 import pytest
 
+from broker.errors import Fatal
 from strategy.network_layout import Sizes
 from tests.training.made_tape import EDGE20, swinging, tape_of
 from training.inputs import fit
 from training.networks import Networks
-from training.players import InProcess, Pool
+from training.players import InProcess, Pool, Task, Worker
 from training.selfplay import Lanes, Play, Visited
 from training.targets import NEXT, legal_table
 
@@ -61,9 +62,38 @@ def test_a_killed_worker_is_replaced(lanes: Lanes) -> None:
     pool = Pool(lanes, 1)
     try:
         list(pool.play(TENSORS, 5, 20))
-        for process in list(pool._executor._processes.values()):
-            assert process.pid is not None
-            os.kill(process.pid, signal.SIGKILL)
+        kill(pool.workers[0])
         assert same(next(pool.play(TENSORS, 6, 20)), alone)
+        kill(pool.workers[0])  # before it is given anything, or with its first bars played
+        assert len(next(pool.play(TENSORS, 7, 20)).index) == 8 * 20
     finally:
         pool.close()
+
+
+def test_a_worker_that_always_dies_ends_the_run(lanes: Lanes) -> None:
+    """A task that no worker survives is given up with a clear error, not begun for ever."""
+    worker = Worker(Deadly(lanes))  # type: ignore[arg-type]
+    try:
+        worker.begin(Task(TENSORS, 1, 1))
+        with pytest.raises(Fatal, match="died 4 times"):
+            list(worker.collect())
+    finally:
+        worker.close()
+
+
+class Deadly:
+    """Lanes that end the process that runs them."""
+
+    def __init__(self, lanes: Lanes) -> None:
+        self.lanes = lanes
+
+    def run(self, *_: object) -> Visited:
+        """Die, as by the kernel's hand."""
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError
+
+
+def kill(worker: Worker) -> None:
+    """End its process without a word."""
+    assert worker.pid is not None
+    os.kill(worker.pid, signal.SIGKILL)
