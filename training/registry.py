@@ -36,6 +36,7 @@ class How(StrEnum):
     NOTHING = ""
     PROMOTION = "promotion"
     ROLLBACK = "rollback"
+    RETIREMENT = "retirement"
     UNDONE = "undone"
 
 
@@ -45,8 +46,8 @@ class Change:
 
     Attributes:
         time: RFC 3339. id: the model. state: what it became. why: for a person.
-        how: a promotion puts the model at the head of the line of best ones, a rollback takes the head off, and
-            `undone` says that the one or the other before it was cut off.
+        how: a promotion puts the model at the head of the line of best ones, a rollback takes the head off, a
+            retirement ends the line, and `undone` says that what was before it was cut off.
     """
 
     time: str
@@ -123,7 +124,7 @@ class Registry:
             Its id.
 
         Raises:
-            BadInput: there is no such model, it is damaged, it is rejected, or another process owns the registry.
+            BadInput: there is no such model, it is damaged, or another process owns the registry.
             StorageFault: the disk failed; BEST names the old or the new model.
         """
         with self._changing():
@@ -150,6 +151,28 @@ class Registry:
             self._whole(line[-2])
             self._crown(line[-2], line[-1], why, How.ROLLBACK)
         return line[-2]
+
+    def retire(self, why: str) -> str:
+        """Leave no model best: what trades goes flat. A rollback leads nowhere until the next promotion.
+
+        Returns:
+            Id of what was best.
+
+        Raises:
+            BadInput: no model is best, or another process owns the registry.
+            StorageFault: the disk failed; BEST names the model or is gone.
+        """
+        with self._changing():
+            best = self.best()
+            if best is None:
+                raise BadInput("no model is best", where=str(self._root), mend="see `models list`")
+            self._append([self._change(best, State.RETIRED, why, How.RETIREMENT)])
+            try:
+                os.unlink(self._root / "BEST")
+                sync_file(self._root)
+            except OSError as error:
+                raise StorageFault(f"can't retire: {error.strerror}", where=str(self._root / "BEST")) from error
+        return best
 
     def reject(self, version: str, why: str) -> str:
         """Mark a model as not good enough; returns its id.
@@ -190,12 +213,25 @@ class Registry:
         return found
 
     def verdict(self, key: str) -> dict[str, Any] | None:
-        """What the validator found about a model; None: nothing yet."""
+        """What the validator found about a model; None: nothing yet.
+
+        Raises:
+            StorageFault: the file is damaged.
+        """
+        path = self._root / "verdicts" / f"{key}.json"
         try:
-            document: dict[str, Any] = json.loads((self._root / "verdicts" / f"{key}.json").read_bytes())
+            document: dict[str, Any] = json.loads(path.read_bytes())
         except FileNotFoundError:
             return None
+        except ValueError as error:
+            raise StorageFault(f"the verdict is damaged: {error}", where=str(path)) from error
         return document
+
+    def verdicts(self) -> dict[str, dict[str, Any]]:
+        """All verdicts by model, also of models that are gone."""
+        keys = sorted(path.stem for path in (self._root / "verdicts").glob("*.json") if path.name[0] != ".")
+        found = {key: self.verdict(key) for key in keys}
+        return {key: verdict for key, verdict in found.items() if verdict is not None}
 
     def write_verdict(self, key: str, verdict: Mapping[str, Any]) -> None:
         """Keep what the validator found, durably and whole; the validator alone calls this."""
@@ -218,15 +254,18 @@ class Registry:
                     self._owner.release()
 
     def _mend(self) -> None:
-        """Say of a promotion or rollback that was cut off before BEST was renamed that it didn't happen."""
+        """Say of what was cut off before BEST was replaced or removed that it didn't happen."""
         best, changes = self.best(), self.history()
         line = _line_of_best(changes)
         if best == (line[-1] if line else None):
             return
         former = _line_of_best([*changes, self._change(best or "", State.CANDIDATE, "", How.UNDONE)])
-        if best == (former[-1] if former else None):
+        cut_off = former[-1:] == ([] if best is None else [best])
+        if cut_off and line:
             state = State.RETIRED if line[-1] in former else State.CANDIDATE
             self._append([self._change(line[-1], state, "it was cut off before it became best", How.UNDONE)])
+        elif cut_off and best is not None:
+            self._append([self._change(best, State.BEST, "its retirement was cut off", How.UNDONE)])
         elif best is not None:
             self._append([self._change(best, State.BEST, "BEST was changed by hand", How.PROMOTION)])
 
@@ -274,6 +313,8 @@ def _line_of_best(changes: list[Change]) -> list[str]:
                 before, line = line, [*line, change.id]
             case How.ROLLBACK:
                 before, line = line, line[:-1]
+            case How.RETIREMENT:
+                before, line = line, []
             case How.UNDONE:
                 line = before
     return line

@@ -53,11 +53,11 @@ def test_versions_are_found_by_prefix(tmp_path: Path) -> None:
 
 
 @settings(max_examples=30)
-@given(operations=st.lists(st.sampled_from(["0", "1", "2", "rollback", "reject", "prune"]), max_size=25))
+@given(operations=st.lists(st.sampled_from(["0", "1", "2", "rollback", "retire", "reject", "prune"]), max_size=25))
 def test_rollback_goes_back_the_way_promotions_came(
     tmp_path_factory: pytest.TempPathFactory, operations: list[str]
 ) -> None:
-    """After any history the best model is the top of a stack: promotions push, rollbacks pop; no byte changes."""
+    """The best model is the top of a stack: promotions push, rollbacks pop, retirements empty it; no byte changes."""
     registry, keys = made_registry(tmp_path_factory.mktemp("models"), 3)
     stack: list[str] = []
     for operation in operations:
@@ -68,6 +68,14 @@ def test_rollback_goes_back_the_way_promotions_came(
             else:
                 stack.pop()
                 assert registry.rollback("test") == stack[-1]
+        elif operation == "retire":
+            if stack:
+                assert registry.retire("test") == stack[-1]
+                assert registry.states()[stack[-1]] is State.RETIRED
+            else:
+                with pytest.raises(BadInput, match="no model is best"):
+                    registry.retire("test")
+            stack = []
         elif operation == "reject":
             if (rejected := keys[0]) != registry.best() and rejected in registry.folders.ids():
                 registry.reject(rejected, "test")
@@ -100,7 +108,7 @@ def steps_of(action: Callable[[], object], monkeypatch: pytest.MonkeyPatch, at: 
         return call
 
     with monkeypatch.context() as patch:
-        for name in ("open", "ftruncate", "pwrite", "fsync", "replace", "rename", "mkdir"):
+        for name in ("open", "ftruncate", "pwrite", "fsync", "replace", "rename", "mkdir", "unlink"):
             patch.setattr(os, name, watched(name, getattr(os, name)))
         try:
             action()
@@ -149,6 +157,28 @@ def test_a_kill_at_any_step_leaves_old_or_new(tmp_path: Path, monkeypatch: pytes
     assert not died
 
 
+def test_a_kill_while_retiring_leaves_it_best_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut off before any call to the system: it is best with its line whole, or none is; work goes on."""
+    seen = set()
+    for at in range(1, 200):
+        registry, (first, second, third) = made_registry(tmp_path / str(at), 3)
+        registry.promote(first, "first")
+        registry.promote(second, "second")
+        died = list(steps_of(lambda registry=registry: registry.retire("cut off"), monkeypatch, at))  # type: ignore[misc]
+        let_go_of_files()
+        fresh, _ = made_registry(tmp_path / str(at))
+        seen.add(before := fresh.best())
+        fresh.promote(third, "work goes on")
+        if before is None:
+            with pytest.raises(BadInput, match="no model was best before"):
+                fresh.rollback("nothing to go back to")
+        else:
+            assert (fresh.rollback("and back"), fresh.rollback("and again")) == (second, first)
+        if not died:
+            break
+    assert seen == {second, None}
+
+
 def test_the_owner_keeps_others_out(tmp_path: Path) -> None:
     """While the daemon owns the registry, others read but do not promote, and are told who it is."""
     registry, (key,) = made_registry(tmp_path, 1)
@@ -183,6 +213,10 @@ def test_verdicts_come_back(tmp_path: Path) -> None:
     registry.write_verdict(key, {"passed": False, "quality_score": -1000.0})
     assert registry.verdict(key) == {"passed": False, "quality_score": -1000.0}
     assert registry.folders.ids() == [key]
+    assert registry.verdicts() == {key: {"passed": False, "quality_score": -1000.0}}
+    (tmp_path / "verdicts" / f"{key}.json").write_text("{")
+    with pytest.raises(StorageFault, match="damaged"):
+        registry.verdicts()
 
 
 WRITER = """
