@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from broker.errors import Fatal
-from broker.types import Fill, Instrument, Order, Trade
+from broker.rates import exchanged
+from broker.types import Fill, Financing, Instrument, Order, Trade
 
 DRAWDOWN_PENALTY = 0.01
 PROFIT_PROTECTION = 0.01
+_MONEY_DIGITS = 4
 
 
 def amddp1(pips: float, dd_sum: float) -> float:
@@ -54,7 +56,11 @@ class Excursion:
 
 @dataclass(slots=True)
 class Position:
-    """An open position: one side, one entry."""
+    """An open position: one side, one entry.
+
+    Attributes:
+        financing, financing_quote: interest booked so far, in money's 0.0001 of the account's and the quote currency.
+    """
 
     units: int
     open_time: int
@@ -64,6 +70,8 @@ class Position:
     take_profit_price: int
     bars: int
     excursion: Excursion
+    financing: int = 0
+    financing_quote: int = 0
 
     @property
     def side(self) -> int:
@@ -78,14 +86,23 @@ class Ledger:
         instrument: the pair.
         slippage_pips, commission_pips: what a market order and a completed trade cost; they belong to what the
             position would bring if closed now.
+        conversion_fee: share of a profit taken by its conversion into the account's currency, or added to a loss.
     """
 
-    def __init__(self, instrument: Instrument, *, slippage_pips: float = 0.0, commission_pips: float = 0.0) -> None:
+    def __init__(
+        self,
+        instrument: Instrument,
+        *,
+        slippage_pips: float = 0.0,
+        commission_pips: float = 0.0,
+        conversion_fee: Decimal = Decimal(0),
+    ) -> None:
         self.instrument = instrument
         self.position: Position | None = None
         self._per_pip = instrument.points_per_pip
         self._slippage = -int(-slippage_pips * self._per_pip // 1)
         self._commission = commission_pips
+        self._fee = conversion_fee
 
     @property
     def side(self) -> int:
@@ -139,6 +156,15 @@ class Ledger:
             self._open(fill, order, rest)
         return trade
 
+    def on_financing(self, said: Financing, account: str) -> None:
+        """Interest was booked on the open position: a part of its trades' money, not of their pips."""
+        if self.position is not None:
+            amount = int(said.amount.scaleb(_MONEY_DIGITS))
+            if said.currency == account:
+                self.position.financing += amount
+            else:
+                self.position.financing_quote += amount
+
     def adopt(self, position: Position | None) -> None:
         """Take over what the broker holds: it is right."""
         self.position = position
@@ -164,7 +190,9 @@ class Ledger:
         held.excursion.sample(pips)
         gross = Decimal(units * (fill.price - held.open_price)) * self.instrument.point
         cost = Decimal(str(self._commission)) * abs(units) * self.instrument.point * self.instrument.points_per_pip
-        pnl = gross - cost
+        financing, pnl = self._financing(held, units, rate), gross - cost
+        if rate is not None:
+            pnl *= exchanged(pnl, rate, self._fee if account != self.instrument.quote else Decimal(0))
         return Trade(
             instrument=self.instrument.name,
             side=held.side,
@@ -174,7 +202,7 @@ class Ledger:
             close_time=fill.time,
             close_price=fill.price,
             pips=pips,
-            pnl=pnl if rate is None else pnl * rate,
+            pnl=pnl + financing if financing else pnl,
             currency=self.instrument.quote if rate is None else account,
             dd_sum=held.excursion.dd_sum,
             reward=amddp1(pips, held.excursion.dd_sum),
@@ -183,7 +211,16 @@ class Ledger:
             exit_reason=fill.reason,
             stop_price=held.stop_price,
             take_profit_price=held.take_profit_price,
+            financing=financing,
         )
+
+    @staticmethod
+    def _financing(held: Position, units: int, rate: Decimal | None) -> Decimal:
+        """Take a part's share of the interest, in the currency of its profit."""
+        mine, quoted = (amount * units // held.units for amount in (held.financing, held.financing_quote))
+        held.financing -= mine
+        held.financing_quote -= quoted
+        return (mine + quoted * (1 if rate is None else rate)) * Decimal(1).scaleb(-_MONEY_DIGITS)
 
     def _pips(self, held: Position, price: int) -> float:
         return held.side * (price - held.open_price) / self._per_pip - self._commission

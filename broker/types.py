@@ -192,13 +192,27 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class Financing:
+    """Interest on an open position, booked at 17:00 New York.
+
+    Attributes:
+        amount: in `currency`, four decimals; negative is paid.
+    """
+
+    instrument: str
+    time: int
+    amount: Decimal
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
 class Trade:
     """A completed round trip (rules: AMDDP1; interface: trades.csv).
 
     Attributes:
         open_price, close_price, stop_price, take_profit_price: points; 0 where there is no such level.
         pips: net of spread, slippage and commission.
-        pnl: in `currency`, exact.
+        pnl: in `currency`, exact; `financing` is the part of it that the broker paid or took for holding.
         dd_sum, reward: pips, AMDDP1.
         bars: bar closes in (open_time, close_time].
     """
@@ -220,3 +234,4 @@ class Trade:
     exit_reason: str
     stop_price: int
     take_profit_price: int
+    financing: Decimal = Decimal(0)

@@ -11,10 +11,10 @@ import numpy as np
 from numba import njit
 
 from broker.bars import add_quote, clock_ends, close_bar, is_full
-from broker.paper import is_due, level_touched
+from broker.paper import closeout_touched, is_due, level_touched
 from strategy.features import on_close
 
-DONE, BAR, DUE, STOP, TAKE, LIMIT = 0, 1, 2, 3, 4, 5
+DONE, BAR, DUE, STOP, TAKE, LIMIT, CLOSEOUT = 0, 1, 2, 3, 4, 5, 7
 
 
 class Halt(IntEnum):
@@ -27,6 +27,7 @@ class Halt(IntEnum):
     TAKE = TAKE
     LIMIT = LIMIT
     END = 6  # the quotes are over
+    CLOSEOUT = CLOSEOUT
 
 
 GUARD = np.dtype([("side", np.int64), ("floor", np.int64)], align=True)
@@ -94,6 +95,8 @@ def advance(  # type: ignore[no-untyped-def]
                 return i, STOP, time
             if touched > 0:
                 return i, TAKE, time
+            if closeout_touched(watch, bid, ask):
+                return i, CLOSEOUT, time
         if guard.side != 0:
             closing = bid if guard.side > 0 else -ask
             if closing <= guard.floor:

@@ -23,7 +23,7 @@ class Stop(NamedTuple):
     halt: int
 
 
-_RANK = {Halt.BAR: 0, Halt.STOP: 1, Halt.TAKE: 1, Halt.LIMIT: 1, Halt.DUE: 2, Halt.END: 3}
+_RANK = {Halt.BAR: 0, Halt.STOP: 1, Halt.TAKE: 1, Halt.CLOSEOUT: 1, Halt.LIMIT: 1, Halt.DUE: 2, Halt.END: 3}
 
 
 class Lane:

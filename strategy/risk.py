@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import floor, inf
 from typing import Any
 
-from broker.types import DAY, MINUTE, Trade
+from broker.types import DAY, MINUTE, Financing, Trade
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,12 @@ class Risk:
     def realise(self, trade: Trade, account: str) -> None:
         """A trade ended: its profit joins the balance (where its currency is known to be the account's)."""
         if trade.currency == account:
-            self.balance += float(trade.pnl)
+            self.balance += float(trade.pnl - trade.financing)
+
+    def financed(self, said: Financing, account: str) -> None:
+        """Interest joins the balance when it is booked."""
+        if said.currency == account:
+            self.balance += float(said.amount)
 
     def loss_room(self, instrument: str) -> float:
         """How far this instrument's open profit may fall from 0 before a loss limit is hit; inf without limits."""

@@ -14,7 +14,7 @@ from broker.bars import closed_bar
 from broker.calendar import near_weekend
 from broker.paper import FAR, Broker
 from broker.rates import Rates
-from broker.types import MINUTE, Action, Bar, Cancel, Exit, Fill, Instrument, Order, Quotes, Trade
+from broker.types import MINUTE, Action, Bar, Cancel, Exit, Fill, Financing, Instrument, Order, Quotes, Trade
 from strategy.fastpath import Halt
 from strategy.features import BARS, SIGMA, SPREAD
 from strategy.lane import Cursor, Lane, Stop
@@ -22,6 +22,7 @@ from strategy.plugin import Choice, Observation, Remembers
 from strategy.risk import Entry, Risk
 
 WEEKEND_MARGIN = 15 * MINUTE
+_EXITS = {Halt.STOP: Exit.STOP, Halt.TAKE: Exit.TAKE_PROFIT, Halt.CLOSEOUT: Exit.RISK}
 
 
 class Sink(Protocol):
@@ -92,8 +93,9 @@ class Session:
                 self._mark(lane, stop.time, bid, ask)
                 self.flatten(lane, stop.time, Exit.RISK)
             case _:
-                reason = Exit.STOP if stop.halt == Halt.STOP else Exit.TAKE_PROFIT
-                self.book(lane, self._broker.trigger(name, reason.value, stop.time, bid, ask))
+                end = self._broker.trigger(name, _EXITS[Halt(stop.halt)].value, stop.time, bid, ask)
+                if end is not None:
+                    self.book(lane, end)
 
     def _finish(self, lane: Lane) -> None:
         """A lane's quotes are over: settle what is due, cancel the rest, close what is open at the last quote."""
@@ -217,8 +219,12 @@ class Session:
         self.risk.ordered(order.time)
         self._broker.submit(order)
 
-    def book(self, lane: Lane, end: Fill | Cancel) -> None:
-        """An order ended, or a level that the broker held was filled."""
+    def book(self, lane: Lane, end: Fill | Cancel | Financing) -> None:
+        """An order ended, a level that the broker held was filled, or interest was booked."""
+        if isinstance(end, Financing):
+            lane.ledger.on_financing(end, self.account)
+            self.risk.financed(end, self.account)
+            return
         order = lane.in_flight.pop(end.order_id, None)
         if order is not None:
             self._sink.ordered(order, end)
