@@ -1,8 +1,9 @@
 """A course: the whole run of a learner over tapes, pass by pass, and the weights that it ends with.
 
-The last quarter of every tape is held out. After each pass the averaged networks are scored on it; the best are kept.
-Whether they may trade is decided by what play with search earns there: significantly more than nothing, counting how
-often was looked, or the model abstains.
+What the store remembers is learned from beside the tapes, or alone. The last quarter of every tape is held out; without
+a tape, the last quarter of what is remembered unselected. After each pass the averaged networks are scored on it; the
+best are kept. Whether they may trade is decided by what play with search earns there: significantly more than
+nothing, counting how often was looked, or the model abstains.
 """
 
 import json
@@ -23,9 +24,12 @@ from strategy.search import new_search
 from strategy.search_tree import ONE_SIDE, REVERSIBLE, rules
 from training.heldout import Score, score, threshold
 from training.inputs import Normaliser, fit
-from training.learner import Learner, Losses, Recipe
+from training.learner import Batch, Learner, Losses, Recipe
 from training.lessons import Lessons
+from training.memory import Stored
 from training.players import Players
+from training.quality import Half
+from training.remembered import Recall, Remembered, together
 from training.selfplay import Lanes, Play, best_actions, play_rules
 from training.stopwatch import Stopwatch, standing
 from training.tape import Tape, mirror_of
@@ -53,6 +57,7 @@ class Plan:
         seed: of everything random.
         simulations: of the search that the model is to play with.
         self_play: decisions played for each one learned from.
+        recall: what of the store is drawn for what.
         watch: told where the time goes.
     """
 
@@ -63,6 +68,7 @@ class Plan:
     seed: int
     simulations: int = 25
     self_play: float = 0.5
+    recall: Recall = field(default_factory=Recall)
     watch: Stopwatch = field(default_factory=lambda: Stopwatch(standing))
 
 
@@ -79,8 +85,13 @@ class Course:
     """One run.
 
     Args:
-        tapes: of the data, in time order each. features: of their rows. sizes: of the networks.
-        legal: `[3, 4]`. plan: how. players: makes who plays. start: tensors and normaliser to go on from, or None.
+        tapes: of the data, in time order each; none where only the store is learned from.
+        features: of their rows. sizes: of the networks. legal: `[3, 4]`. plan: how. players: makes who plays.
+        start: tensors and normaliser to go on from, or None. stored: what the store holds, or None.
+
+    Attributes:
+        lessons: of the tapes. remembered: of the store. learner: what learns.
+        looks: one a pass. best: weights with the best held-out score. played: decisions of self-play.
 
     Raises:
         BadInput: there is too little data.
@@ -95,24 +106,30 @@ class Course:
         plan: Plan,
         players: Callable[[Lanes], Players],
         start: tuple[Mapping[str, Float32s], Normaliser] | None = None,
+        stored: Stored | None = None,
     ) -> None:
-        count = sum(map(len, tapes))
-        if count < FEWEST or min(map(len, tapes)) == 0:
-            what = f"{count} decisions after the warm-up are too few to learn from"
-            raise BadInput(what, mend=f"give at least {FEWEST} bars more than the warm-up")
-        known = [tape.part(0, round(len(tape) * (1.0 - HELD_OUT))) for tape in tapes]
+        known, self._held = _split(tapes) if tapes or stored is None else _split_of(stored)
         mirror = mirror_of(features)
         both = known + [mirror.of(tape, sizes.outcomes) for tape in known]
         self.normaliser = start[1] if start else fit(np.concatenate([tape.rows for tape in both]), features)
-        self.lessons = Lessons(both if plan.recipe.mirrored else known, self.normaliser, legal)
-        self._held = [tape.part(round(len(tape) * (1.0 - HELD_OUT)), len(tape)) for tape in tapes]
         self._held_rows = [self.normaliser.of(tape.rows) for tape in self._held]
         self.learner = Learner(sizes, plan.recipe, legal, plan.seed)
         if start:
             self.learner.start_from(start[0])
         self._sizes, self._legal, self._plan = sizes, legal, plan
-        rows = self.lessons.rows
-        self._players = players(Lanes(rows, self.normaliser, legal, sizes, plan.play, plan.recipe.discount))
+        image = mirror if plan.recipe.mirrored else None
+        self.lessons = Lessons(both if image else known, self.normaliser, legal) if tapes else None
+        self._players = None
+        if self.lessons:
+            lanes = Lanes(self.lessons.rows, self.normaliser, legal, sizes, plan.play, plan.recipe.discount)
+            self._players = players(lanes)
+        self.remembered = None
+        if stored is not None:
+            share = len(stored.known[Half.UNBIASED]) / max(sum(map(len, known)), 1)
+            size = max(round(plan.recipe.batch * min(share, 1.0)), 1)
+            self.remembered = Remembered(
+                stored, image, self.normaliser, legal, sizes, plan.recipe, plan.play, plan.recall, size
+            )
         self._generator = np.random.Generator(np.random.PCG64(plan.seed))
         self._per_pass = max(sum(map(len, known)) // plan.recipe.batch, 1)
         self.total = min(plan.recipe.passes * self._per_pass, plan.steps or 10**12)
@@ -150,6 +167,8 @@ class Course:
                 losses = [self._step(batch) for batch in self._batches() if plan.deadline() < 1.0 or not self.looks]
             if not losses:  # the time ran out during self-play
                 return
+            if self.remembered:
+                self.remembered.flush()
             with plan.watch.part("held-out scores"):
                 look = Look(self.learner.steps, self._raw_score(), mean_losses(losses))
             self.looks.append(look)
@@ -160,6 +179,11 @@ class Course:
     def _play(self) -> None:
         """Targets of the coming pass: of the path, and where self-play went, of its searches."""
         plan = self._plan
+        if self.remembered:
+            with plan.watch.part("searching again"):
+                self.remembered.prepare(self.learner, self._coming)
+        if not self.lessons or not self._players:
+            return
         with plan.watch.part("targets"):
             self.lessons.prepare(self.learner)
         turns = int(plan.self_play * self._per_pass * plan.recipe.batch / plan.play.lanes)
@@ -171,15 +195,26 @@ class Course:
                 self.lessons.teach(visited.index, visited.position, visited.policy)
                 self.played += len(visited.index)
 
-    def _batches(self) -> Iterator[Any]:
-        recipe = self._plan.recipe
-        count = min(self._per_pass, self.total - self.learner.steps)
-        return self.lessons.batches(self._generator, recipe.batch, recipe.unroll, count)
+    @property
+    def _coming(self) -> int:
+        """Learner steps of the coming pass."""
+        return min(self._per_pass, self.total - self.learner.steps)
 
-    def _step(self, batch: Any) -> Losses:
+    def _batches(self) -> Iterator[Batch]:
+        recipe, remembered, count = self._plan.recipe, self.remembered, self._coming
+        if self.lessons:
+            for batch in self.lessons.batches(self._generator, recipe.batch, recipe.unroll, count):
+                yield together([batch, remembered.batch()]) if remembered else batch
+        elif remembered:
+            for _ in range(count):
+                yield remembered.batch()
+
+    def _step(self, batch: Batch) -> Losses:
         losses = self.learner.step(batch, self.progress)
         if not np.isfinite(losses.total):
             raise NotANumber(f"the loss of step {self.learner.steps} is not a finite number")
+        if self.remembered:
+            self.remembered.learned(self.learner.td_errors)
         return losses
 
     def _snapshot(self) -> dict[str, Float32s]:
@@ -212,8 +247,11 @@ class Course:
         return found.z > threshold(len(self.looks) + 1)
 
     def close(self) -> None:
-        """End the players."""
-        self._players.close()
+        """End the players, and let go of the store."""
+        if self._players:
+            self._players.close()
+        if self.remembered:
+            self.remembered.close()
 
     def state(self) -> dict[str, Any]:
         """All that a later run needs to go on exactly from the end of a pass."""
@@ -224,6 +262,7 @@ class Course:
             "best": {name: torch.from_numpy(values) for name, values in self.best.items()},
             "best_pips": float(self.best_pips),
             "played": self.played,
+            "remembered": self.remembered.state() if self.remembered else None,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -235,6 +274,28 @@ class Course:
         ]
         self.best = {name: tensor.numpy() for name, tensor in state["best"].items()}
         self.best_pips, self.played = float(state["best_pips"]), int(state["played"])
+        if self.remembered and state["remembered"]:
+            self.remembered.restore(state["remembered"])
+
+
+def _split(tapes: Sequence[Tape]) -> tuple[list[Tape], list[Tape]]:
+    """What is learned from and what is held out of tapes."""
+    count = sum(map(len, tapes))
+    if count < FEWEST or min(map(len, tapes)) == 0:
+        what = f"{count} decisions after the warm-up are too few to learn from"
+        raise BadInput(what, mend=f"give at least {FEWEST} bars more than the warm-up")
+    known = [tape.part(0, round(len(tape) * (1.0 - HELD_OUT))) for tape in tapes]
+    return known, [tape.part(len(some), len(tape)) for tape, some in zip(tapes, known, strict=True)]
+
+
+def _split_of(stored: Stored) -> tuple[list[Tape], list[Tape]]:
+    """The same of what was remembered without selection."""
+    known = stored.known[Half.UNBIASED].tape
+    count = len(known) + len(stored.held)
+    if count < FEWEST:
+        what = f"{count} stored decisions in the unbiased half are too few to learn from"
+        raise BadInput(what, mend=f"store {FEWEST} or more, or give tick files")
+    return [known], [stored.held]
 
 
 def score_of(tapes: Sequence[Tape], choices: Sequence[Any]) -> Score:

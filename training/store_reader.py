@@ -92,10 +92,33 @@ class ExperienceReader:
         Raises:
             BadInput: the half has no step.
         """
-        tree = self._trees[half]
-        drawn = tree.draw(n, self._rng)
+        drawn = self._trees[half].draw(n, self._rng)
         if len(drawn) == 0:
             raise BadInput(f"the {half} half has no experience", where=str(self._path))
+        return self._batch(half, drawn, unroll)
+
+    def steps(self, half: Half) -> Batch:
+        """All steps of a half that can be drawn."""
+        return self._batch(half, np.flatnonzero(self._trees[half].weights), 0)
+
+    def leave_out(self, half: Half, slots: Int64s) -> None:
+        """Draw these steps of a half no more, until the next `refresh`."""
+        self._trees[half].assign(slots, np.zeros(len(slots)))
+
+    def origins(self) -> dict[int, tuple[str, str]]:
+        """Run and instrument of each segment, by its id.
+
+        Raises:
+            StorageFault: the store can't be read.
+        """
+        query = "SELECT segment.id, run.name, instrument FROM segment JOIN run ON run.id = run"
+        try:
+            return {key: (run, instrument) for key, run, instrument in self._db.execute(query)}
+        except sqlite3.Error as error:
+            raise StorageFault(f"can't read the experience store: {error}", where=str(self._path)) from error
+
+    def _batch(self, half: Half, drawn: Int64s, unroll: int) -> Batch:
+        tree = self._trees[half]
         after = self._cache.marks["after"][drawn]
         ahead = np.arange(unroll + 1)
         valid = ahead <= after[:, None]
@@ -167,6 +190,10 @@ class ExperienceReader:
             raise StorageFault(f"can't write scores: {error}", where=str(self._path)) from error
         self._dirty.clear()
         return len(opinions)
+
+    def abandon(self) -> None:
+        """Let go of the files at once; scores that were not flushed are forgotten."""
+        self._db.close()
 
     def close(self) -> None:
         """Flush, vouch for the cache, and let go of the files.
