@@ -1,49 +1,49 @@
-"""The train process: one job comes in as JSON on stdin, lines of JSON go out on stdout.
+"""One training, from tick files to a candidate: the job, the data, the course, and what is kept of it.
 
-    python -m training.trainer < job.json
-
-Lines: `{"progress": {...}}` after each pass, then one of `{"done": {...}}` and `{"error": {...}}`. It adds a model
-folder and keeps a checkpoint; it touches nothing that trades. Ends with its parent: it stops when stdout breaks.
+It adds a model folder, and below `training/` in the state folder keeps a checkpoint, the transcript of each training
+and TensorBoard's log; it touches nothing that trades.
 """
 
 import hashlib
 import json
-import os
-import signal
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
 from broker.bars import BarSize
-from broker.clock import SystemClock
-from broker.errors import BadInput, TraderError
+from broker.errors import BadInput
+from broker.rfc3339 import rfc3339
 from broker.ticks import ReadOptions, TickFile, open_ticks, stream
+from broker.ticks.synth import Plan as Market
+from broker.ticks.synth import plan_of
 from strategy import features
 from strategy.model import ABSTAINS, TRAINED
 from strategy.model import load as load_model
-from training import checkpoint
+from training import checkpoint, eventlog, transcript
 from training.course import Course, Look, NotANumber, Plan
+from training.eventlog import EventLog
 from training.export import export, sizes_for
+from training.heldout import Score
 from training.inputs import SIDE, Normaliser
 from training.learner import Recipe
 from training.locks import trainer_lock
 from training.model_folders import ModelFolders
 from training.networks import Networks
 from training.players import InProcess, Players, Pool
+from training.seen import Watch
 from training.selfplay import Lanes, Play, play_rules
+from training.stopwatch import Stopwatch
 from training.tape import Tape, record
 from training.targets import legal_table
 
 MINUTE_NS = 60 * 10**9
+MARKET_BAR = (True, MINUTE_NS)
+"""The step of a synthetic market, and so of its optimal policy's decisions."""
 BINS, BIN_WIDTH = 63, 0.1
 """Of the value's support: to 16 sigma, some twice what a good market is worth at a discount of 0.96."""
-NICENESS = 5
-"""What trades goes first."""
-OK, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,45 +82,15 @@ class Job:
         return hashlib.sha256(json.dumps([same, hashes], sort_keys=True).encode()).hexdigest()
 
 
-class Stopped(Exception):
-    """SIGINT or SIGTERM between or during passes."""
+Tell: TypeAlias = Callable[[Mapping[str, Any]], None]
+"""Takes a line for whoever watches."""
 
 
-def main() -> int:
-    """Run the job on stdin; the exit code of the process."""
-    torch.set_num_threads(1)
-    os.nice(NICENESS)
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, _stop)
-    try:
-        document = json.load(sys.stdin)
-        document |= {"files": tuple(document["files"]), "bar": tuple(document["bar"])}
-        _say({"done": train(Job(**document), SystemClock().now, lambda line: _say({"progress": line}))})
-        return OK
-    except (Stopped, BrokenPipeError):
-        return INTERRUPTED
-    except BadInput as error:
-        _say({"error": {"what": error.what, "where": error.where, "mend": error.mend}})
-        return REFUSED
-    except (TraderError, NotANumber) as error:
-        _say({"error": {"what": str(error), "where": "", "mend": ""}})
-        return FAILED
-
-
-def _stop(_signal: int, _frame: object) -> None:
-    raise Stopped
-
-
-def _say(line: Mapping[str, Any]) -> None:
-    sys.stdout.write(json.dumps(line, allow_nan=False) + "\n")
-    sys.stdout.flush()
-
-
-def train(job: Job, now: Callable[[], int], tell: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+def train(job: Job, now: Callable[[], int], tell: Tell) -> dict[str, Any]:
     """Train one candidate and add it to the models.
 
     Args:
-        now: ns. tell: takes a line of progress.
+        now: ns. tell: takes lines while it goes on.
 
     Returns:
         The document of `micro-trader train --json`.
@@ -128,36 +98,71 @@ def train(job: Job, now: Callable[[], int], tell: Callable[[dict[str, Any]], Non
     Raises:
         BadInput: the data can't be used, are too few, or changed while they were read; or another trainer runs.
         NotANumber: a loss was not finite; no candidate, and the checkpoint goes.
+        StorageFault: the disk failed; the last checkpoint is kept.
     """
     with trainer_lock(Path(job.checkpoint).parents[1], now):
+        checkpoint.sweep(Path(job.checkpoint))
+        ModelFolders(Path(job.models)).sweep()
         return _train(job, now, tell)
 
 
-def _train(job: Job, now: Callable[[], int], tell: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-    began = now()
-    data, tapes = read(job)
-    hashes = data["sha256"]
-    path, digest = Path(job.checkpoint), job.digest(hashes)
+def _train(job: Job, now: Callable[[], int], tell: Tell) -> dict[str, Any]:
+    began, watch = now(), Stopwatch(now)
+    with watch.part("reading"):
+        data, tapes = read(job)
+    path, digest = Path(job.checkpoint), job.digest(data["sha256"])
     saved = None if job.fresh else checkpoint.load(path, digest)
     before = int(saved["elapsed"]) if saved else 0
+    watch.spent = dict(saved["spent"]) if saved else watch.spent
+    name = str(saved["run"]) if saved else f"{rfc3339(began)[:19].replace(':', '')}-{digest[:8]}"
 
     def elapsed() -> int:
         return before + now() - began
 
     limit = job.minutes * MINUTE_NS if job.minutes is not None else None
-    course = make_course(job, tapes, lambda: elapsed() / limit if limit else 0.0)
+    course = make_course(job, tapes, lambda: elapsed() / limit if limit else 0.0, watch)
+    log = event_log(path.parent / "tensorboard" / name, tell)
     try:
         if saved:
-            course.restore(saved["course"])
+            resume(course, saved["course"], path)
+            tell({"note": f"going on from step {course.learner.steps}"})
         for look in course.passes():
-            checkpoint.save(path, {"job": digest, "elapsed": elapsed(), "course": course.state()})
-            tell(progress_line(course, look, elapsed()))
-        return finish(job, course, data, elapsed())
+            with watch.part("checkpoints"):
+                state = {"job": digest, "run": name, "elapsed": elapsed(), "spent": watch.spent}
+                checkpoint.save(path, {**state, "course": course.state()})
+            line = progress_line(course, look, elapsed())
+            if log is not None:
+                log.add(now(), look.step, line)
+            tell({"progress": line})
+        return finish(job, course, data, watch, elapsed)
     except NotANumber:
         checkpoint.remove(path)
         raise
     finally:
         course.close()
+        if log is not None:
+            log.close()
+
+
+def event_log(folder: Path, tell: Tell) -> EventLog | None:
+    """TensorBoard's log of this run; None, and a word about it, where its library is missing."""
+    if eventlog.available():
+        return EventLog(folder)
+    tell({"note": f"no TensorBoard log: {eventlog.LIBRARY} is not installed (pip install 'micro-trader[tensorboard]')"})
+    return None
+
+
+def resume(course: Course, state: Mapping[str, Any], path: Path) -> None:
+    """Go on from a checkpoint's state.
+
+    Raises:
+        BadInput: it was made by another version of the program.
+    """
+    try:
+        course.restore(state)
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        what = "the checkpoint was made by another version of the program"
+        raise BadInput(what, where=str(path), mend="begin anew: --from scratch") from error
 
 
 def read(job: Job) -> tuple[dict[str, Any], list[Tape]]:
@@ -174,18 +179,32 @@ def read(job: Job) -> tuple[dict[str, Any], list[Tape]]:
         groups.setdefault(file.instrument.name, []).append(file)
     seen, size = features.get(job.feature_set), BarSize(*job.bar)
     feeds = {name: stream(files, options) for name, files in groups.items()}
-    tapes = [record(feed, groups[name][0].instrument, size, seen, job.warmup_bars) for name, feed in feeds.items()]
+    watches = {name: Watch() for name in feeds}
+    tapes = [
+        record(watches[name].passing(feed), groups[name][0].instrument, size, seen, job.warmup_bars)
+        for name, feed in feeds.items()
+    ]
     for name, digest in zip(job.files, before, strict=True):
         if file_hash(name) != digest:
             raise BadInput("changed while it was read", where=name, mend="train on a finished recording")
+    market = market_of(job, before)
     return {
         "sha256": before,
+        "market": None if market is None else asdict(market),
         "instruments": list(groups),
+        "windows": {name: found.document() for name, watch in watches.items() if (found := watch.window())},
         "ticks": sum(feed.read for feed in feeds.values()),
         "dropped": sum(feed.dropped for feed in feeds.values()),
         "skipped_lines": sum(feed.skipped_lines for feed in feeds.values()),
         "decisions": sum(map(len, tapes)),
     }, tapes
+
+
+def market_of(job: Job, hashes: Sequence[str]) -> Market | None:
+    """The synthetic market that the data are, where its optimum can be told."""
+    if len(job.files) != 1 or job.bar != MARKET_BAR:
+        return None
+    return plan_of(Path(job.files[0]), hashes[0])
 
 
 def file_hash(name: str) -> str:
@@ -197,7 +216,7 @@ def file_hash(name: str) -> str:
         raise BadInput(f"can't be read: {error.strerror}", where=name) from error
 
 
-def make_course(job: Job, tapes: list[Tape], deadline: Callable[[], float]) -> Course:
+def make_course(job: Job, tapes: list[Tape], deadline: Callable[[], float], watch: Stopwatch) -> Course:
     """The job as a course."""
     sizes, start = sizes_for(job.feature_set, bins=BINS, value_scale=BIN_WIDTH), None
     if job.parent is not None:
@@ -208,7 +227,7 @@ def make_course(job: Job, tapes: list[Tape], deadline: Callable[[], float]) -> C
         side = features.get(job.feature_set).columns.index(SIDE)
         sizes, start = parent.sizes, (parent.tensors, Normaliser(parent.mean, parent.deviation, side))
     recipe = Recipe(**job.recipe)
-    plan = Plan(recipe, Play(), job.steps, deadline, job.seed, job.simulations)
+    plan = Plan(recipe, Play(), job.steps, deadline, job.seed, job.simulations, watch=watch)
     legal = legal_table(job.allow_reverse)
     return Course(tapes, features.get(job.feature_set), sizes, legal, plan, who_plays(job.workers), start)
 
@@ -227,50 +246,15 @@ def progress_line(course: Course, look: Look, elapsed: int) -> dict[str, Any]:
         "seconds": elapsed / 1e9,
         "losses": asdict(look.losses),
         "held_out": asdict(look.score),
-        "selfplay_steps": course.played,
+        **speeds(course, elapsed),
     }
 
 
-def finish(job: Job, course: Course, data: Mapping[str, Any], elapsed: int) -> dict[str, Any]:
-    """Decide whether it may trade, and add the candidate."""
-    beta = Play().beta
-    score = course.searched_score(beta)
-    able = course.trades(score)
-    networks = Networks(course.learner.networks.sizes)
-    networks.load_state_dict({name: torch.from_numpy(values) for name, values in course.best.items()})
-    last, recipe = course.looks[-1], course.learner.recipe
-    files = export(
-        networks,
-        job.feature_set,
-        seed=job.seed,
-        status=TRAINED if able else ABSTAINS,
-        parent=load_model(Path(job.parent)).id if job.parent is not None else None,
-        mean=course.normaliser.mean,
-        deviation=course.normaliser.deviation,
-        discount=recipe.discount,
-        search=play_rules(beta),
-        metrics={"held_out": asdict(score), "looks": len(course.looks), "losses": asdict(last.losses)},
-        data=data,
-        config={"recipe": asdict(recipe), "steps": last.step, "workers": job.workers},
-        code_version=job.code_version,
-    )
-    version = ModelFolders(Path(job.models)).add(files)
-    checkpoint.remove(Path(job.checkpoint))
+def speeds(course: Course, elapsed: int) -> dict[str, Any]:
+    """Steps of self-play, and of both a second, over the whole run."""
     seconds = elapsed / 1e9
     return {
-        "version": version,
-        "status": TRAINED if able else ABSTAINS,
-        "parent": None if job.parent is None else load_model(Path(job.parent)).id,
-        "steps": last.step,
         "selfplay_steps": course.played,
-        "selfplay_steps_per_s": course.played / seconds,
-        "learner_steps_per_s": last.step / seconds,
-        "losses": asdict(last.losses),
-        "held_out": asdict(score),
-        "data": dict(data),
-        "seconds": seconds,
+        "selfplay_steps_per_s": course.played / seconds if seconds else 0.0,
+        "learner_steps_per_s": course.learner.steps / seconds if seconds else 0.0,
     }
-
-
-if __name__ == "__main__":
-    sys.exit(main())
