@@ -18,7 +18,7 @@ from daemon.summary import Latency
 from strategy import features
 from strategy.discovery import Factory
 from strategy.lane import Lane
-from strategy.plugin import Context
+from strategy.plugin import Context, Strategy
 from strategy.risk import Limits, Risk
 from strategy.session import Session, Sink
 
@@ -28,7 +28,18 @@ MILLISECOND = SECOND // 1000
 def make_lane(
     instrument: Instrument, config: Config, factory: Factory, chosen: Chosen | None, latency: Latency
 ) -> Lane:
-    """One instrument's lane; each gets a generator of its own from the seed and its name."""
+    """One instrument's lane."""
+    strategy = make_strategy(instrument, config, factory, chosen, latency)
+    kind, size = bar_length(config.bar)
+    ledger = Ledger(instrument, slippage_pips=config.paper.slippage_pips, commission_pips=config.paper.commission_pips)
+    seen = features.get(strategy.feature_set) if strategy.feature_set else None
+    return Lane(instrument, BarSize(kind == "clock", size), seen, strategy, ledger)
+
+
+def make_strategy(
+    instrument: Instrument, config: Config, factory: Factory, chosen: Chosen | None, latency: Latency
+) -> Strategy:
+    """One instrument's strategy; each gets a generator of its own from the seed and its name."""
     name = int.from_bytes(hashlib.sha256(instrument.name.encode()).digest()[:8])
     settings = dict(config.strategies.get(config.strategy, {}))
     if chosen is not None:
@@ -40,11 +51,7 @@ def make_lane(
     context = Context(
         instrument, np.random.SeedSequence((config.seed, name)), chosen.path if chosen else None, settings
     )
-    strategy = Timed(factory(context), latency)
-    kind, size = bar_length(config.bar)
-    ledger = Ledger(instrument, slippage_pips=config.paper.slippage_pips, commission_pips=config.paper.commission_pips)
-    seen = features.get(strategy.feature_set) if strategy.feature_set else None
-    return Lane(instrument, BarSize(kind == "clock", size), seen, strategy, ledger)
+    return Timed(factory(context), latency)
 
 
 def make_session(lanes: Sequence[Lane], config: Config, broker: Broker, sink: Sink, run: str) -> Session:

@@ -23,6 +23,7 @@ from daemon.events import (
     Command,
     Holding,
     Input,
+    Limited,
     Missed,
     Opened,
     Operator,
@@ -81,6 +82,8 @@ class Desk:
                 self._operator(event)
             case Activated():
                 self._activated(event)
+            case Limited(limits=limits):
+                self._session.risk.limits = limits
             case Opened(run=run):
                 self._session.run = run
         self.clock = max(self.clock, getattr(event, "time", 0))

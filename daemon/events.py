@@ -12,6 +12,7 @@ from typing import Protocol
 from broker.oanda import Event
 from broker.types import Bar, Cancel, Fill, Order, Trade
 from strategy.plugin import Choice, Observation
+from strategy.risk import Limits
 
 
 class Command(StrEnum):
@@ -143,7 +144,15 @@ class Activated:
     folder: str
 
 
-Input = Opened | Quoted | Beat | Missed | Backfilled | Told | Reconciled | Barred | Operator | Activated
+@dataclass(frozen=True, slots=True)
+class Limited:
+    """The limits of [risk] were changed while it runs."""
+
+    time: int
+    limits: Limits
+
+
+Input = Opened | Quoted | Beat | Missed | Backfilled | Told | Reconciled | Barred | Operator | Activated | Limited
 
 
 @dataclass(frozen=True, slots=True)

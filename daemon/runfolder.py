@@ -127,6 +127,11 @@ class RunFolder:
         placed = (order.id, rfc3339(order.time), order.instrument, side, abs(order.units), "market")
         self._orders.append(_csv_line((*placed, *result)))
 
+    def flush(self) -> None:
+        """Hand what was appended to the system, so that others can read it."""
+        for file in (self._decisions, self._trades, self._orders):
+            file.flush()
+
     def finish(self, summary: Mapping[str, Any], config_toml: str, environment: Mapping[str, Any]) -> Path:
         """Complete the folder: config, environment, report, and the summary last. Returns the report's path."""
         assert summary["decision_log_sha256"] == self.decision_log_sha256, "the summary is of another decision log"
@@ -206,6 +211,13 @@ class _Appender:
         self.digest.update(data)
         try:
             self._file.write(data)
+        except OSError as error:
+            raise _storage_fault(error, self._path) from error
+
+    def flush(self) -> None:
+        """Hand it to the system."""
+        try:
+            self._file.flush()
         except OSError as error:
             raise _storage_fault(error, self._path) from error
 

@@ -57,6 +57,7 @@ class Keeper:
         agreed: the stream stands, and since it does the book has been found to agree with the account.
         figures: the account's price-dependent figures by name (`NAV`, `marginUsed`, ...), account currency.
         reconnects: streams opened after the first.
+        time, newest: what the stream's last heartbeat told: its time, and the account's last transaction.
     """
 
     def __init__(self, transport: Transport, book: Book, waits: KeeperWaits, dice: Random) -> None:
@@ -64,12 +65,13 @@ class Keeper:
         self.agreed = False
         self.figures: dict[str, Decimal] = {}
         self.reconnects = -1
+        self.time = self.newest = 0
         self._transport, self._waits, self._dice = transport, waits, dice
         self._account = transport.access.account
         self._streaming = False
         self._heard_at = 0.0  # loop time of the stream's last line
         self._doubts: dict[str, float] = {}
-        self._wake = asyncio.Event()
+        self._wake, self._beaten = asyncio.Event(), asyncio.Event()
         self._reading = asyncio.Lock()
         self._disagreements = 0
         self._difference: AccountState | None = None
@@ -135,11 +137,21 @@ class Keeper:
                 self.wake()
             return
         try:
-            newest = wire.beat(message).last_id
+            beat = wire.beat(message)
         except ValueError:
             return
-        if newest > self.book.state.cursor:
+        self.time, self.newest = max(self.time, beat.time), max(self.newest, beat.last_id)
+        if beat.last_id > self.book.state.cursor:
             self.wake()
+        beaten, self._beaten = self._beaten, asyncio.Event()
+        beaten.set()
+
+    async def told(self, time: int) -> None:
+        """Wait until the stream's clock has reached `time`, and what it told of by then is applied."""
+        while self.time < time:
+            await self._beaten.wait()
+        while self.book.state.cursor < self.newest:
+            await self.book.changed()
 
     # Reading what the stream may have lost.
 
