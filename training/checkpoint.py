@@ -28,8 +28,9 @@ def save(path: Path, state: dict[str, Any]) -> None:
         aside.replace(path)
         sync_file(path.parent)
     except OSError as error:
-        aside.unlink(missing_ok=True)
         raise StorageFault(f"can't write the checkpoint: {error.strerror}", where=str(path)) from error
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def load(path: Path, job: str) -> dict[str, Any] | None:
@@ -55,3 +56,9 @@ def load(path: Path, job: str) -> dict[str, Any] | None:
 def remove(path: Path) -> None:
     """The run is over: nothing is left to resume."""
     path.unlink(missing_ok=True)
+
+
+def sweep(path: Path) -> None:
+    """Delete what a run that was killed while saving left beside it; only while no other run saves."""
+    for aside in path.parent.glob(f".{path.name}.*.part"):
+        aside.unlink(missing_ok=True)

@@ -5,13 +5,10 @@ and TensorBoard's log; it touches nothing that trades.
 """
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeAlias
-
-import torch
 
 from broker.bars import BarSize
 from broker.errors import BadInput
@@ -20,21 +17,20 @@ from broker.ticks import ReadOptions, TickFile, open_ticks, stream
 from broker.ticks.synth import Plan as Market
 from broker.ticks.synth import plan_of
 from strategy import features
-from strategy.model import ABSTAINS, TRAINED
 from strategy.model import load as load_model
-from training import checkpoint, eventlog, transcript
+from training import checkpoint, eventlog
+from training.candidate import finish, speeds
 from training.course import Course, Look, NotANumber, Plan
 from training.eventlog import EventLog
-from training.export import export, sizes_for
-from training.heldout import Score
+from training.export import sizes_for
 from training.inputs import SIDE, Normaliser
+from training.job import Job
 from training.learner import Recipe
 from training.locks import trainer_lock
 from training.model_folders import ModelFolders
-from training.networks import Networks
 from training.players import InProcess, Players, Pool
 from training.seen import Watch
-from training.selfplay import Lanes, Play, play_rules
+from training.selfplay import Lanes, Play
 from training.stopwatch import Stopwatch
 from training.tape import Tape, record
 from training.targets import legal_table
@@ -44,42 +40,6 @@ MARKET_BAR = (True, MINUTE_NS)
 """The step of a synthetic market, and so of its optimal policy's decisions."""
 BINS, BIN_WIDTH = 63, 0.1
 """Of the value's support: to 16 sigma, some twice what a good market is worth at a discount of 0.96."""
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What to train.
-
-    Attributes:
-        files: tick files. options: keyword arguments of ReadOptions. bar: (is clock, size). feature_set: its name.
-        warmup_bars, allow_reverse, simulations: as the model will be used. models: root of the registry.
-        checkpoint: file. parent: folder of the model to go on from, or None. fresh: leave a checkpoint aside.
-        minutes, steps: limits, or None. seed, workers: as on the command line. recipe: overrides, by name.
-        code_version: kept in the manifest.
-    """
-
-    files: tuple[str, ...]
-    options: Mapping[str, Any]
-    bar: tuple[bool, int]
-    feature_set: str
-    warmup_bars: int
-    allow_reverse: bool
-    simulations: int
-    models: str
-    checkpoint: str
-    parent: str | None
-    fresh: bool
-    minutes: float | None
-    steps: int | None
-    seed: int
-    workers: int
-    recipe: Mapping[str, Any]
-    code_version: str | None
-
-    def digest(self, hashes: list[str]) -> str:
-        """Of all that a checkpoint must agree on; more time or steps may be given to the same job."""
-        same = {key: value for key, value in asdict(self).items() if key not in {"files", "fresh", "minutes", "models"}}
-        return hashlib.sha256(json.dumps([same, hashes], sort_keys=True).encode()).hexdigest()
 
 
 Tell: TypeAlias = Callable[[Mapping[str, Any]], None]
@@ -247,14 +207,4 @@ def progress_line(course: Course, look: Look, elapsed: int) -> dict[str, Any]:
         "losses": asdict(look.losses),
         "held_out": asdict(look.score),
         **speeds(course, elapsed),
-    }
-
-
-def speeds(course: Course, elapsed: int) -> dict[str, Any]:
-    """Steps of self-play, and of both a second, over the whole run."""
-    seconds = elapsed / 1e9
-    return {
-        "selfplay_steps": course.played,
-        "selfplay_steps_per_s": course.played / seconds if seconds else 0.0,
-        "learner_steps_per_s": course.learner.steps / seconds if seconds else 0.0,
     }

@@ -57,7 +57,7 @@ def run(args: argparse.Namespace, ui: Ui) -> dict[str, Any]:
     document = job(args, config)
     with (
         subprocess.Popen(
-            (sys.executable, "-m", "training.trainer"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            (sys.executable, "-m", "training"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         ) as child,
         ui.progress("train", 1.0, "") as meter,
     ):
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace, ui: Ui) -> dict[str, Any]:
 
 
 def job(args: argparse.Namespace, config: Config) -> dict[str, Any]:
-    """What the trainer is to do (`training.trainer.Job`)."""
+    """What the trainer is to do (`training.job.Job`)."""
     if args.minutes is not None and args.minutes <= 0:
         raise BadInput(f"{args.minutes} minutes", where="--minutes", mend="give more than 0")
     if args.steps is not None and args.steps < 1:
@@ -119,6 +119,8 @@ def follow(lines: IO[str], meter: Meter, ui: Ui) -> dict[str, Any]:
     last: dict[str, Any] = {}
     for line in lines:
         last = json.loads(line)
+        if "note" in last:
+            ui.note(last["note"])
         if "progress" in last:
             seen = last["progress"]
             meter.update(seen["share"])

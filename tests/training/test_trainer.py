@@ -1,5 +1,6 @@
 """The train process: one job in, one candidate or one clear error out; it resumes, and it repeats."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ from broker.errors import BadInput
 from strategy.model import ABSTAINS, TRAINED, load
 from training import checkpoint, trainer
 from training.course import NotANumber
+from training.job import Job
 from training.learner import Learner, Losses
 from training.locks import trainer_lock
+from training.process import Stopped
 from training.tape import record
-from training.trainer import Job, Stopped, train
+from training.trainer import train
 
 
 def write_quotes(path: Path, bars: int) -> None:
@@ -44,7 +47,7 @@ def now() -> int:
     return 0
 
 
-def quiet(_line: dict[str, Any]) -> None:
+def quiet(_line: Mapping[str, Any]) -> None:
     """Nobody listens."""
 
 
@@ -70,8 +73,9 @@ def test_an_interrupted_run_is_resumed(job: Job) -> None:
     """Stopped after its first pass, the same job ends with the model of the uninterrupted run."""
     whole = trained(replace(job, models=str(Path(job.models) / "whole")))
 
-    def stop(_line: dict[str, Any]) -> None:
-        raise Stopped
+    def stop(line: Mapping[str, Any]) -> None:
+        if "progress" in line:
+            raise Stopped
 
     with pytest.raises(Stopped):
         train(job, now, stop)
