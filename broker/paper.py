@@ -37,7 +37,7 @@ WATCH = np.dtype(
 )
 """What a broker asks the fast path to look out for; a real broker asks for nothing."""
 
-Depth = Callable[[str, int], tuple[Tier, ...]]
+Depth = Callable[[int], tuple[Tier, ...]]
 """The tiers, prices in points, of an instrument's latest quote for a side (1 buys); () where nothing is known."""
 
 
@@ -114,27 +114,26 @@ class PaperBroker:
         slippage_pips: paid on every market order, rounded up to whole points.
         purse: the account's money and terms; without one nothing is asked of an account.
         partial: an order may be filled in part (IOC); else in whole or not at all (FOK).
-        depth: what of an instrument can be had at which price; without it everything, at the quote.
     """
 
     def __init__(
-        self,
-        latency: int,
-        slippage_pips: float = 0.0,
-        purse: Purse | None = None,
-        partial: bool = False,
-        depth: Depth | None = None,
+        self, latency: int, slippage_pips: float = 0.0, purse: Purse | None = None, partial: bool = False
     ) -> None:
         self._latency = latency
         self._slippage_pips = slippage_pips
-        self._purse, self._partial, self._depth = purse or Purse(), partial, depth
+        self.purse, self._partial = purse or Purse(), partial
         self._books: dict[str, _Book] = {}
+        self._depths: dict[str, Depth] = {}
+
+    def look_at(self, instrument: str, depth: Depth) -> None:
+        """Fill the instrument's orders from these tiers; without them everything can be had at the quote."""
+        self._depths[instrument] = depth
 
     def watch(self, instrument: Instrument) -> npt.NDArray[np.void]:
         """Open a book for the instrument and return what the fast path must watch."""
         slippage = -int(-self._slippage_pips * instrument.points_per_pip // 1)
         watch = idle_watch()
-        self._books[instrument.name] = _Book(watch, self._purse.hold(instrument, watch), slippage)
+        self._books[instrument.name] = _Book(watch, self.purse.hold(instrument, watch), slippage)
         return watch
 
     def submit(self, order: Order) -> None:
@@ -146,7 +145,7 @@ class PaperBroker:
     def settle(self, instrument: str, bid: int, ask: int) -> Fill | Cancel | Financing:
         """Pay interest, or let the earliest order in flight meet this quote, whichever is due first."""
         book = self._books[instrument]
-        self._purse.update(book.held.instrument, bid, ask)
+        self.purse.update(book.held.instrument, bid, ask)
         pays = book.pays[0] <= self._order_due(book)
         end = self._pay(book) if pays else self._meet(book, book.in_flight.popleft(), bid, ask)
         self._set_due(book)
@@ -158,9 +157,9 @@ class PaperBroker:
         A take-profit waits for as much as it needs at its price or better; a margin that holds is looked into later.
         """
         book = self._books[instrument]
-        self._purse.update(book.held.instrument, bid, ask)
-        if reason == Exit.RISK and not self._purse.is_called(book.held):
-            self._purse.arm()
+        self.purse.update(book.held.instrument, bid, ask)
+        if reason == Exit.RISK and not self.purse.is_called(book.held):
+            self.purse.arm()
             return None
         if reason == Exit.TAKE_PROFIT:
             level = abs(int(book.watch["ceiling"][0]))
@@ -192,11 +191,11 @@ class PaperBroker:
             }
             for name, book in self._books.items()
         }
-        return {"purse": self._purse.standing(), "books": books}
+        return {"purse": self.purse.standing(), "books": books}
 
     def recall(self, known: Mapping[str, Any]) -> None:
         """Take up where `memory` was asked."""
-        self._purse.stand(known["purse"])
+        self.purse.stand(known["purse"])
         for name in known["books"].keys() & self._books.keys():
             book, kept = self._books[name], known["books"][name]
             book.watch[:] = kept["watch"]
@@ -214,7 +213,7 @@ class PaperBroker:
         if refusal is None:
             units = had if units > 0 else -had
             price += book.slippage if units > 0 else -book.slippage
-            refusal = None if self._purse.affords(held, units, price) else ("cancelled", "INSUFFICIENT_MARGIN")
+            refusal = None if self.purse.affords(held, units, price) else ("cancelled", "INSUFFICIENT_MARGIN")
         if refusal is not None:
             return Cancel(order.id, when, order.instrument, *refusal)
         self._move(book, units, price, when)
@@ -240,7 +239,8 @@ class PaperBroker:
             worst: the worst price, 0 for none. endless: the last tier has what the others lack.
         """
         best = ask if units > 0 else bid
-        tiers = self._depth(book.held.instrument.name, 1 if units > 0 else -1) if self._depth else ()
+        depth = self._depths.get(book.held.instrument.name)
+        tiers = depth(1 if units > 0 else -1) if depth else ()
         if not tiers:
             return best, abs(units)
         taken = walk(tiers, units, Decimal(worst) if worst else None, endless)
@@ -250,7 +250,7 @@ class PaperBroker:
 
     def _pay(self, book: _Book) -> Financing:
         due, days = book.pays
-        amount, currency = self._purse.interest(book.held, days)
+        amount, currency = self.purse.interest(book.held, days)
         book.pays = _payment(due + 1)
         return Financing(book.held.instrument.name, due + 1, amount, currency)
 
@@ -265,9 +265,9 @@ class PaperBroker:
 
     def _move(self, book: _Book, units: int, price: int, time: int) -> None:
         side = book.held.side
-        self._purse.move(book.held, units, price)
+        self.purse.move(book.held, units, price)
         if book.held.side != side:
-            earns = book.held.units and self._purse.terms.interest.rate(book.held.instrument.name, book.held.side)
+            earns = book.held.units and self.purse.terms.interest.rate(book.held.instrument.name, book.held.side)
             book.pays = _payment(time) if earns else (NEVER, 0)
 
     def _order_due(self, book: _Book) -> int:

@@ -20,6 +20,8 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
 LONG, FLAT, SHORT = 1, 0, -1
+ENDLESS = 1 << 62
+"""Units of a price tier that has no end."""
 
 
 class Action(IntEnum):
@@ -93,11 +95,26 @@ class Instrument:
 
 
 @dataclass(frozen=True, slots=True)
+class Depth:
+    """Price tiers of quotes, the best first.
+
+    Shapes: `price` (points) and `units` are `[n, 2, tiers]` int64, bids before asks; 0 units where a quote has fewer.
+    """
+
+    price: Int64s
+    units: Int64s
+
+    def take(self, which: "slice | npt.NDArray[np.int64 | np.bool_]") -> "Depth":
+        """The tiers of the quotes that a slice, mask or index chooses."""
+        return Depth(self.price[which], self.units[which])
+
+
+@dataclass(frozen=True, slots=True)
 class Quotes:
     """Columns of quotes of one instrument, in file order, times never falling.
 
     Shapes: every column `[n]`; `time` int64 ns, `bid` and `ask` int64 points, sizes float64 (units as the
-    vendor gives them) or None where the feed has none.
+    vendor gives them) or None where the feed has none; `depth` where it has tiers.
     """
 
     time: Int64s
@@ -105,6 +122,7 @@ class Quotes:
     ask: Int64s
     bid_size: Float64s | None = None
     ask_size: Float64s | None = None
+    depth: Depth | None = None
 
     def __len__(self) -> int:
         return len(self.time)

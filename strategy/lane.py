@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
+from decimal import Decimal
+from math import isnan
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from broker.account.tiers import Tier
 from broker.bars import BarSize, new_bar, set_bar
 from broker.ledger import Excursion, Ledger, Position
 from broker.paper import idle_watch
@@ -33,10 +36,17 @@ class Lane:
         instrument: the pair. size: of its bars.
         features: the set that its strategy sees, or None.
         strategy: decides. ledger: books its fills.
+        size_units: units that one in the quotes' sizes stands for; 0 = sizes say nothing.
     """
 
     def __init__(
-        self, instrument: Instrument, size: BarSize, features: FeatureSet | None, strategy: Strategy, ledger: Ledger
+        self,
+        instrument: Instrument,
+        size: BarSize,
+        features: FeatureSet | None,
+        strategy: Strategy,
+        ledger: Ledger,
+        size_units: float = 0.0,
     ) -> None:
         self.instrument = instrument
         self.size = size
@@ -50,6 +60,8 @@ class Lane:
         self._points_per_pip = float(instrument.points_per_pip)
         self.guard = np.zeros(1, GUARD)
         self.in_flight: dict[str, Order] = {}
+        self._size_units = size_units
+        self._latest: tuple[Quotes, int] | None = None
 
         self.watch = idle_watch()
         none = np.empty(0, np.int64)
@@ -71,6 +83,7 @@ class Lane:
         Returns:
             The first quote not taken in, and why it stopped (None: all are taken in).
         """
+        start = i
         i, why, when = advance(
             self.bar,
             self._kind,
@@ -84,7 +97,23 @@ class Lane:
             i,
             len(quotes),
         )
+        if i > start:
+            self._latest = quotes, i - 1
         return i, Stop(when, _RANK[why], why) if why else None
+
+    def tiers(self, side: int) -> tuple[Tier, ...]:
+        """What the latest quote offers to a side (1 buys), prices in points, best first; () where it doesn't say."""
+        if self._latest is None:
+            return ()
+        quotes, i = self._latest
+        offered = 1 if side > 0 else 0
+        if quotes.depth is not None:
+            sizes, prices = quotes.depth.units[i, offered].tolist(), quotes.depth.price[i, offered].tolist()
+            return tuple(Tier(Decimal(price), units) for price, units in zip(prices, sizes, strict=True) if price)
+        column = (quotes.bid_size, quotes.ask_size)[offered]
+        if column is None or not self._size_units or isnan(column[i]):
+            return ()
+        return (Tier(Decimal(int((quotes.bid, quotes.ask)[offered][i])), int(column[i] * self._size_units)),)
 
     def elapse(self, time: int) -> Stop | None:
         """Let the clock reach `time`: what of the bar in progress and the orders due is over, or None."""

@@ -12,7 +12,7 @@ from broker.ticks.numbers import to_floats, to_points
 from broker.ticks.options import ReadOptions
 from broker.ticks.rows import QUOTE_COLUMNS, BadLines, Rows, Source
 from broker.ticks.sniff import recognise
-from broker.types import Instrument, Quotes
+from broker.types import Depth, Instrument, Int64s, Quotes
 
 
 class TickFile:
@@ -131,7 +131,14 @@ class TickFile:
         if self._source.columns == QUOTE_COLUMNS:
             return Quotes(rows.time, bid, ask)
         sizes = [to_floats(rows.mantissa[side], rows.digits[side]) for side in (2, 3)]
-        return Quotes(rows.time, bid, ask, *sizes)
+        return Quotes(rows.time, bid, ask, sizes[0], sizes[1], self._depth(rows.tiers))
+
+    def _depth(self, tiers: Int64s | None) -> Depth | None:
+        if tiers is None:
+            return None
+        numbers, digits = tiers[..., 0], tiers[..., 1].astype(np.uint8)
+        price = to_points(numbers.ravel(), digits.ravel(), self.instrument.precision)
+        return Depth(price.reshape(numbers.shape), tiers[..., 2])
 
 
 def _in_order(rows: Rows, last: int, step: int, bad: BadLines) -> tuple[Rows, int]:

@@ -24,19 +24,23 @@ class Rows:
         time: int64 ns `[n]`.
         line: int64 `[n]`, where each row stands in its file, counted from 1: its line, record or row.
         mantissa, digits: exact numbers `[columns, n]` (see `numbers`), in the order of `Source.columns`.
+        tiers: mantissa, digits and units of each price tier, `[n, 2, tiers, 3]` int64, bids before asks, the best
+            first, 0 where a quote has fewer; None where the file has none.
     """
 
     time: Int64s
     line: Int64s
     mantissa: Int64s
     digits: Digits
+    tiers: Int64s | None = None
 
     def __len__(self) -> int:
         return len(self.time)
 
     def take(self, keep: "slice | np.ndarray[tuple[int], np.dtype[np.bool_]]") -> "Rows":
         """The rows that a slice or mask `[n]` chooses."""
-        return Rows(self.time[keep], self.line[keep], self.mantissa[:, keep], self.digits[:, keep])
+        tiers = None if self.tiers is None else self.tiers[keep]
+        return Rows(self.time[keep], self.line[keep], self.mantissa[:, keep], self.digits[:, keep], tiers)
 
     def only(self, columns: int) -> "Rows":
         """The rows with their first number columns alone."""

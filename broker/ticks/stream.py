@@ -9,7 +9,7 @@ import numpy as np
 from broker.ticks.file import TickFile
 from broker.ticks.numbers import POINTS_INFINITE
 from broker.ticks.options import ReadOptions
-from broker.types import Float64s, Int64s, Quotes
+from broker.types import ENDLESS, Depth, Float64s, Int64s, Quotes
 
 _NEVER = (1 << 63) - 1
 
@@ -73,7 +73,7 @@ def stream(files: Sequence[TickFile], options: ReadOptions, ordered: bool = True
 def cleaned(quotes: Quotes, fix: str) -> tuple[Quotes, int, int]:
     """The valid quotes (rules: Valid quotes), and how many were dropped and how many swapped."""
     bid, ask = quotes.bid, quotes.ask
-    bid_size, ask_size = quotes.bid_size, quotes.ask_size
+    bid_size, ask_size, depth = quotes.bid_size, quotes.ask_size, quotes.depth
     keep = (bid > 0) & (ask > 0) & (bid < POINTS_INFINITE) & (ask < POINTS_INFINITE)
     crossed = keep & (bid > ask)
     swapped = 0
@@ -82,12 +82,20 @@ def cleaned(quotes: Quotes, fix: str) -> tuple[Quotes, int, int]:
         bid, ask = np.where(crossed, ask, bid), np.where(crossed, bid, ask)
         if bid_size is not None and ask_size is not None:
             bid_size, ask_size = np.where(crossed, ask_size, bid_size), np.where(crossed, bid_size, ask_size)
+        if depth is not None:
+            depth = _sides_swapped(depth, crossed)
     else:
         keep &= ~crossed
     if keep.all():
-        return Quotes(quotes.time, bid, ask, bid_size, ask_size), 0, swapped
-    kept = _pick(Quotes(quotes.time, bid, ask, bid_size, ask_size), keep)
+        return Quotes(quotes.time, bid, ask, bid_size, ask_size, depth), 0, swapped
+    kept = _pick(Quotes(quotes.time, bid, ask, bid_size, ask_size, depth), keep)
     return kept, len(quotes) - len(kept), swapped
+
+
+def _sides_swapped(depth: Depth, which: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> Depth:
+    """The tiers, of some quotes the bids as asks and the asks as bids."""
+    chosen = which[:, None, None]
+    return Depth(*(np.where(chosen, column[:, ::-1], column) for column in (depth.price, depth.units)))
 
 
 @dataclass(slots=True)
@@ -181,8 +189,9 @@ def _sorted(parts: list[Quotes]) -> Quotes:
 
 
 def _pick(quotes: Quotes, which: "slice | np.ndarray[tuple[int], np.dtype[np.int64 | np.bool_]]") -> Quotes:
-    sizes = (None if size is None else size[which] for size in (quotes.bid_size, quotes.ask_size))
-    return Quotes(quotes.time[which], quotes.bid[which], quotes.ask[which], *sizes)
+    bid_size, ask_size = (None if size is None else size[which] for size in (quotes.bid_size, quotes.ask_size))
+    depth = None if quotes.depth is None else quotes.depth.take(which)
+    return Quotes(quotes.time[which], quotes.bid[which], quotes.ask[which], bid_size, ask_size, depth)
 
 
 def _joined(parts: list[Quotes]) -> Quotes:
@@ -202,4 +211,23 @@ def _joined(parts: list[Quotes]) -> Quotes:
     def column(name: str) -> Int64s:
         return np.concatenate([getattr(part, name) for part in parts])
 
-    return Quotes(column("time"), column("bid"), column("ask"), sizes("bid_size"), sizes("ask_size"))
+    return Quotes(
+        column("time"), column("bid"), column("ask"), sizes("bid_size"), sizes("ask_size"), _joined_depth(parts)
+    )
+
+
+def _joined_depth(parts: list[Quotes]) -> Depth | None:
+    """The tiers of all parts, where any has them; of a part without, all that is wanted at its quotes."""
+    if all(part.depth is None for part in parts):
+        return None
+    depths = [
+        part.depth or Depth(np.stack((part.bid, part.ask), 1)[..., None], np.full((len(part), 2, 1), ENDLESS))
+        for part in parts
+    ]
+    most = max(depth.price.shape[2] for depth in depths)
+
+    def column(name: str) -> Int64s:
+        columns = (getattr(depth, name) for depth in depths)
+        return np.concatenate([np.pad(c, ((0, 0), (0, 0), (0, most - c.shape[2]))) for c in columns])
+
+    return Depth(column("price"), column("units"))

@@ -1,7 +1,8 @@
 """OANDA's pricing stream as recorded: one JSON object a line, PRICE and HEARTBEAT.
 
-A quote is the first tier of a PRICE: sizes are its liquidity. Lines that aren't quotes are passed over: heartbeats,
-unknown types, and prices that can't be traded on (`tradeable` false, or a side without a tier).
+A quote is the first tier of a PRICE: sizes are its liquidity, and all tiers go along. Lines that aren't quotes are
+passed over: heartbeats, unknown types, and prices that can't be traded on (`tradeable` false, or a side without a
+tier).
 """
 
 import json
@@ -18,10 +19,10 @@ from broker.ticks.clocks import RFC3339, parse_time
 from broker.ticks.formats.head import Head
 from broker.ticks.lines import chunks_of_lines
 from broker.ticks.naming import settle_instrument
-from broker.ticks.numbers import NAN, parse_number
+from broker.ticks.numbers import MAX_DIGITS, NAN, parse_number
 from broker.ticks.packing import Packed
 from broker.ticks.rows import QUOTE_COLUMNS, SIZE_COLUMNS, BadLines, Rows, Source
-from broker.types import SECOND
+from broker.types import ENDLESS, SECOND, Int64s
 
 _UNIX = re.compile(r"(\d{1,10})(?:\.(\d{1,9})0*)?", re.ASCII)
 _USUAL = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d):([0-5]\d)\.(\d{1,9})Z", re.ASCII)
@@ -72,6 +73,23 @@ def parse_quote(message: Message, sized: bool) -> tuple[int, list[tuple[int, int
     if sized:
         numbers += [parse_number(str(tier["liquidity"])) if "liquidity" in tier else (0, NAN) for tier in tiers]
     return _time(message["time"]), numbers
+
+
+def parse_tiers(message: Message) -> list[list[tuple[int, int, int]]]:
+    """Mantissa, digits and units of each tier of the bids and of the asks; one without liquidity has no end.
+
+    Raises:
+        ValueError: a field is missing or not a number.
+    """
+    return [[_tier(tier) for tier in message[side]] for side in ("bids", "asks")]
+
+
+def _tier(tier: Any) -> tuple[int, int, int]:
+    if not isinstance(tier, dict) or not isinstance(tier.get("price"), str):
+        raise ValueError("a tier without its price")
+    units, digits = parse_number(str(tier["liquidity"])) if "liquidity" in tier else (0, NAN)
+    whole = ENDLESS if digits > MAX_DIGITS else max(0, units) // 10**digits
+    return *parse_number(tier["price"]), whole
 
 
 def _time(text: str) -> int:
@@ -151,6 +169,7 @@ class _Recording:
         times: list[int] = []
         lines: list[int] = []
         numbers: list[list[tuple[int, int]]] = []
+        tiers: list[list[list[tuple[int, int, int]]]] = []
         for line, _, message in messages(self.packed, bad):
             if not is_quote(message) or (self.chosen and message["instrument"] != self.instrument):
                 continue
@@ -158,21 +177,38 @@ class _Recording:
                 where = f"{self.packed.path}:{line}"
                 raise BadInput("holds several instruments", where=where, mend="say which with --instrument")
             try:
-                time, row = parse_quote(message, len(self.columns) > len(QUOTE_COLUMNS))
+                sized = len(self.columns) > len(QUOTE_COLUMNS)
+                time, row = parse_quote(message, sized)
+                deep = parse_tiers(message) if sized else []
             except ValueError as error:
                 bad.broken(line, str(error))
                 continue
             times.append(time)
             lines.append(line)
             numbers.append(row)
+            tiers.append(deep)
             if len(times) == batch:
-                yield _rows(times, lines, numbers)
-                times, lines, numbers = [], [], []
+                yield _rows(times, lines, numbers, tiers)
+                times, lines, numbers, tiers = [], [], [], []
         if times:
-            yield _rows(times, lines, numbers)
+            yield _rows(times, lines, numbers, tiers)
 
 
-def _rows(times: list[int], lines: list[int], numbers: list[list[tuple[int, int]]]) -> Rows:
+def _rows(
+    times: list[int],
+    lines: list[int],
+    numbers: list[list[tuple[int, int]]],
+    tiers: list[list[list[tuple[int, int, int]]]],
+) -> Rows:
     pairs = np.array(numbers, np.int64).transpose(1, 2, 0)
     mantissa, digits = np.ascontiguousarray(pairs[:, 0]), pairs[:, 1].astype(np.uint8)
-    return Rows(np.array(times, np.int64), np.array(lines, np.int64), mantissa, digits)
+    return Rows(np.array(times, np.int64), np.array(lines, np.int64), mantissa, digits, _deep(tiers))
+
+
+def _deep(tiers: list[list[list[tuple[int, int, int]]]]) -> Int64s | None:
+    """The tiers `[n, 2, most, 3]`; None where there are none."""
+    most = max((len(side) for sides in tiers for side in sides), default=0)
+    if not most:
+        return None
+    none = (0, 0, 0)
+    return np.array([[side + [none] * (most - len(side)) for side in sides] for sides in tiers], np.int64)
