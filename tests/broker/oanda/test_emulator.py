@@ -46,7 +46,7 @@ from broker.types import SECOND
 from tests.broker.oanda.desk import ACCOUNT, START, TOKEN
 from tests.broker.oanda.rig import EUR_USD, Heard, entry, leave, order
 
-QUICK = Waits(connect=2, answer=0.4, silence=3, retry_first=0.02, retry_longest=0.1)
+QUICK = Waits(connect=2, answer=1.2, silence=3, retry_first=0.02, retry_longest=0.1)
 KEEPING = KeeperWaits(
     reconcile=0.5, doubt=0.1, settle=0.6, stop_patience=0.2, retry_first=0.02, retry_longest=0.2, healthy=1, barred=0.2
 )
