@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from itertools import count
 from typing import Any
 
 from broker.errors import Transient
@@ -90,7 +91,8 @@ class Protection:
 
     def _give_up(self, trade_id: int, order: Order) -> None:
         trade = self._book.state.trades[trade_id]
-        name = f"{order.id}-bare{self._book.state.cursor}"
+        tries = (f"{order.id}-bare{number}" for number in count(1))
+        name = next(name for name in tries if self._book.log.intent(name) is None)
         self._close(Order(name, order.time, order.instrument, -trade.units, 0, 0, Exit.RISK.value, 0, order.model))
 
 

@@ -37,6 +37,24 @@ def test_a_trade_whose_stop_is_refused_is_closed() -> None:
     run(main)
 
 
+def test_a_close_that_fails_is_tried_again() -> None:
+    """Each try to close has an id of its own, though the account has not moved since the last one (faults, seed 59)."""
+
+    async def main() -> None:
+        desk = Desk()
+        desk.hidden_stops = True
+        async with rig(desk) as made:
+            made.desk.script = ["", *["bad:STOP_LOSS_ORDER_PRICE", "bad:NO"] * 2, "bad:STOP_LOSS_ORDER_PRICE"]
+            made.account.submit(entry(1))
+            await made.until(lambda: len(made.desk.posted) == 2)
+            await made.until(lambda: made.account.position(EUR_USD) == 0)
+            ends = {intent.order.id: intent.outcome for intent in made.log._ended.values()}
+            bare = [f"mt-test-1-bare{n}" for n in (1, 2, 3)]
+            assert [ends[name] for name in bare] == ["rejected", "rejected", "filled"]
+
+    run(main)
+
+
 def test_a_take_profit_is_moved_to_its_distance_from_the_fill() -> None:
     """The level asked for with the order is of the quote; it ends up where the paper broker would hold it."""
 
