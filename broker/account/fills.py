@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 from broker.account.drafts import ON_FILL
 from broker.account.entities import Json, Order, Trade
 from broker.account.margin import margin_of, measure, profit_of
-from broker.account.market import Price
+from broker.account.market import Market, Price
 from broker.account.numbers import ZERO, factor, money, plain, price_text
 from broker.account.tiers import against, mean_price, walk
+from broker.rates import ONE
 from broker.rfc3339 import rfc3339
+from broker.types import Instrument
 
 if TYPE_CHECKING:
     from broker.account.engine import Account
@@ -144,12 +146,12 @@ def _book(account: "Account", order: Order, parts: Split, at: Decimal, vwap: Dec
     said: Json = {"orderID": str(order.id)}
     if order.client_id is not None:
         said["clientOrderID"] = order.client_id
-    closed, reduced, profit = _reductions(parts, at, rate, half_spread, instrument.precision)
+    closed, reduced, profit = _reductions(market, instrument, parts, at, half_spread)
     said.update(
         instrument=order.instrument,
         units=str(parts.units),
-        gainQuoteHomeConversionFactor=plain(rate),
-        lossQuoteHomeConversionFactor=plain(rate),
+        gainQuoteHomeConversionFactor=plain(market.exchange(instrument.quote, ONE)),
+        lossQuoteHomeConversionFactor=plain(market.exchange(instrument.quote, -ONE)),
         price=price_text(at, instrument.precision),
         fullVWAP=plain(factor(vwap)) if vwap != at else price_text(at, instrument.precision),
         fullPrice=full_price(price, instrument.precision),
@@ -184,18 +186,19 @@ def _book(account: "Account", order: Order, parts: Split, at: Decimal, vwap: Dec
 
 
 def _reductions(
-    parts: Split, at: Decimal, rate: Decimal, half_spread: Decimal, precision: int
+    market: Market, instrument: Instrument, parts: Split, at: Decimal, half_spread: Decimal
 ) -> tuple[list[Json], Json | None, Decimal]:
     closed: list[Json] = []
     reduced: Json | None = None
     profit = ZERO
     for trade, units in parts.closing:
+        rate = market.exchange(instrument.quote, (at - trade.price) * -units)
         gain = profit_of(trade.price, at, -units, rate)
         profit += gain
         part = {
             "tradeID": str(trade.id),
             "units": str(units),
-            "price": price_text(at, precision),
+            "price": price_text(at, instrument.precision),
             "realizedPL": money(gain),
             "financing": "0.0000",
             "guaranteedExecutionFee": "0.0000",

@@ -116,4 +116,4 @@ def measure(state: State, market: Market) -> Equity:
 
 def _profit(trade: Trade, market: Market, price: Decimal) -> Decimal:
     quote = market.instruments[trade.instrument].quote
-    return profit_of(trade.price, price, trade.units, market.to_home(quote))
+    return profit_of(trade.price, price, trade.units, market.exchange(quote, (price - trade.price) * trade.units))

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from broker.account.numbers import ZERO, factor
 from broker.account.tiers import Tier
-from broker.rates import Rates
+from broker.rates import Rates, exchanged
 from broker.types import Instrument
 
 
@@ -46,14 +46,15 @@ class Market:
         instruments: all that can be named, by name.
         home: the account's currency.
         rates: conversions by fixed rates; prices shown later count before them.
+        fee: share of what is converted.
     """
 
-    def __init__(self, instruments: Mapping[str, Instrument], home: str, rates: Rates) -> None:
+    def __init__(self, instruments: Mapping[str, Instrument], home: str, rates: Rates, fee: Decimal = ZERO) -> None:
         self.instruments = dict(instruments)
         self.home = home
         self.prices: dict[str, Price] = {}
         self.open: set[str] = set()
-        self._rates = rates
+        self._rates, self._fee = rates, fee
         self._factors: dict[str, Decimal] = {}
 
     def show(self, name: str, price: Price) -> None:
@@ -77,6 +78,10 @@ class Market:
             rate = self._rates.between(currency, self.home)
             known = self._factors[currency] = Decimal(1) if rate is None else factor(rate)
         return known
+
+    def exchange(self, currency: str, amount: Decimal) -> Decimal:
+        """The rate at which a gain or loss in `currency` is booked: that to the account's, worse by the fee."""
+        return exchanged(amount, self.to_home(currency), self._fee if currency != self.home else ZERO)
 
     def closing(self, name: str, side: int) -> Decimal:
         """The price at which a position of that side would close."""

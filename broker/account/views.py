@@ -9,6 +9,7 @@ from broker.account.margin import Equity, margin_of, measure, unrealized
 from broker.account.market import Price
 from broker.account.numbers import ZERO, money, plain, price_text, ratio
 from broker.account.rollover import DAYS_CHARGED, Interest
+from broker.rates import ONE
 from broker.rfc3339 import rfc3339
 from broker.types import Instrument
 
@@ -291,5 +292,11 @@ def instrument_json(instrument: Instrument, interest: Interest) -> Json:
 
 def conversion_json(account: Account, currency: str) -> Json:
     """HomeConversions of one currency."""
-    rate = plain(account.market.to_home(currency))
-    return {"currency": currency, "accountGain": rate, "accountLoss": rate, "positionValue": rate}
+    market = account.market
+    gain, loss = (plain(market.exchange(currency, sign)) for sign in (ONE, -ONE))
+    return {
+        "currency": currency,
+        "accountGain": gain,
+        "accountLoss": loss,
+        "positionValue": plain(market.to_home(currency)),
+    }

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from broker.account import Account, Price, Tier
+from broker.account.closing import configure
 from broker.account.views import price_json
 from broker.calendar import near_weekend, week_close
 from broker.emulator.history import History
@@ -47,8 +48,11 @@ class Exchange:
         """The emulated time, ns."""
         return self.account.now
 
-    def start(self, balance: Decimal) -> None:
+    def start(self, balance: Decimal, margin_rate: Decimal | None = None) -> None:
         """Open the account, or take it up where the state file left it; show the first quote.
+
+        Args:
+            balance, margin_rate: of a new account; no rate of its own, and the instruments' count.
 
         Raises:
             BadInput: the state is another account's.
@@ -61,6 +65,8 @@ class Exchange:
             self._resume(transactions, meta)
             return
         self.account.open(balance, self.history.start)
+        if margin_rate is not None:
+            configure(self.account, {"marginRate": str(margin_rate)})
         self.show_next()
 
     def _resume(self, transactions: list[Json], meta: Json) -> None:

@@ -17,10 +17,12 @@ NAMES = ("EUR_USD", "GBP_JPY", "USD_JPY")
 Json = dict[str, Any]
 
 
-def new_account(balance: str = "100000", financing: str = "0", currency: str = "USD") -> Account:
+def new_account(
+    balance: str = "100000", financing: str = "0", currency: str = "USD", fee: Decimal = Decimal(0)
+) -> Account:
     """An account with money; GBP/USD is 1.5 and USD/JPY 100 unless shown."""
     rates = Rates({"GBP_USD": Decimal("1.5"), "USD_JPY": Decimal(100), "EUR_USD": Decimal("1.1")})
-    market = Market({name: instrument(name) for name in NAMES}, currency, rates)
+    market = Market({name: instrument(name) for name in NAMES}, currency, rates, fee)
     market.open.update(NAMES)
     account = Account("101-004-1234567-001", market, Interest(other=Decimal(financing)))
     account.open(Decimal(balance), START)
