@@ -19,7 +19,7 @@ START = b"micro-trader 1  "  # what the first record follows
 
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS journal_days (  -- the UTC days that a run was opened in
-    day INTEGER PRIMARY KEY,    -- since the Unix epoch
+    day INTEGER PRIMARY KEY,    -- since the Unix epoch; 0 while nothing has told
     first INTEGER NOT NULL,     -- its first record
     before BLOB NOT NULL        -- digest of the record before that
 ) STRICT""",
@@ -34,10 +34,10 @@ SCHEMA = (
     last INTEGER NOT NULL,
     body BLOB NOT NULL          -- zstd of a line of JSON, [[seq, kind, length, digest], ...], and the bodies
 ) STRICT""",
-    """CREATE TABLE IF NOT EXISTS journal_snapshots (
-    seq INTEGER PRIMARY KEY,    -- the last record that it holds
+    """CREATE TABLE IF NOT EXISTS journal_snapshots (  -- states from which the records behind them can be folded
+    seq INTEGER PRIMARY KEY,    -- the last record before
     digest BLOB NOT NULL,       -- of that record
-    body BLOB NOT NULL          -- zstd of the desk's memory (daemon/snapshot.py)
+    body BLOB NOT NULL          -- zstd of a tree (daemon/snapshot.py)
 ) STRICT""",
     """CREATE TABLE IF NOT EXISTS journal_cut (  -- records that a start found damaged, or after damage: never believed
     seq INTEGER NOT NULL, kind TEXT NOT NULL, body BLOB NOT NULL, digest BLOB NOT NULL

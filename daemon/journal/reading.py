@@ -9,7 +9,7 @@ import zstandard
 
 from broker.errors import BadInput
 from daemon.events import Input, Output
-from daemon.journal.chain import QUOTES, SCHEMA, Broken, Record, records, verified
+from daemon.journal.chain import QUOTES, SCHEMA, START, Broken, Record, records, verified
 from daemon.journal.encoding import decode
 from daemon.journal.quotes import Group, unpack
 from daemon.journal.writing import End
@@ -20,11 +20,11 @@ Event = Group | Input | Output
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What the desk knew after record `seq`, whose digest is `digest`."""
+    """The state after record `seq`, whose digest is `digest`."""
 
     seq: int
     digest: bytes
-    memory: Any
+    tree: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Found:
     Attributes:
         end: where the journal goes on.
         cut: records that were cut off because they, or one before them, were damaged.
-        snapshot: the latest that is whole, or None.
+        snapshot: the latest that is whole, from which all behind it can be folded, or None.
     """
 
     end: End
@@ -49,32 +49,30 @@ def resume(db: sqlite3.Connection) -> Found:
     """
     for statement in SCHEMA:
         db.execute(statement)
-    day = db.execute("SELECT day, first, before FROM journal_days ORDER BY day DESC LIMIT 1").fetchone()
-    if day is None:
-        return Found(End(), _cut(db, 1), None)
+    first = db.execute("SELECT first, before FROM journal_days ORDER BY day DESC LIMIT 1").fetchone()
     snapshot = latest(db)
-    seq, digest = (snapshot.seq, snapshot.digest) if snapshot else (day[1] - 1, day[2])
+    if snapshot is not None:
+        seq, digest = snapshot.seq, snapshot.digest
+    else:
+        seq, digest = (first[0] - 1, first[1]) if first else (0, START)
     cut = 0
     try:
         for record in verified(db, seq + 1, digest):
             seq, digest = record.seq, record.digest
     except Broken as broken:
         cut = _cut(db, broken.seq)
-    day = db.execute("SELECT max(day) FROM journal_days").fetchone()
-    return Found(End(seq, digest, -1 if day[0] is None else day[0]), cut, snapshot)
+    (day,) = db.execute("SELECT coalesce(max(day), -1) FROM journal_days").fetchone()
+    return Found(End(seq, digest, day), cut, snapshot)
 
 
-def latest(db: sqlite3.Connection, before: int | None = None) -> Snapshot | None:
-    """The latest whole snapshot, of a record before `before` where that is given."""
-    bound = before if before is not None else 1 << 62
-    rows = db.execute("SELECT * FROM journal_snapshots WHERE seq < ? ORDER BY seq DESC", (bound,))
-    for seq, digest, body in rows:
-        record = next(records(db, seq), None)
-        if record is None or record.seq != seq or record.digest != digest:
-            continue
+def latest(db: sqlite3.Connection, until: int = 1 << 62) -> Snapshot | None:
+    """The latest whole snapshot, of record `until` or one before it."""
+    rows = db.execute("SELECT * FROM journal_snapshots WHERE seq <= ? ORDER BY seq DESC", (until,))
+    for seq, digest, body in rows.fetchall():
         try:
-            return Snapshot(seq, digest, unpacked_snapshot(zstandard.ZstdDecompressor().decompress(body)))
-        except (zstandard.ZstdError, BadInput):
+            if digest == _digest_at(db, seq):
+                return Snapshot(seq, digest, unpacked_snapshot(zstandard.ZstdDecompressor().decompress(body)))
+        except (zstandard.ZstdError, BadInput, ValueError, TypeError):
             continue
     return None
 
@@ -98,6 +96,12 @@ def understood(record: Record) -> Event:
         ValueError: it is of a kind or shape that this version does not know.
     """
     return unpack(record.body) if record.kind == QUOTES else decode(record.kind, record.body)
+
+
+def _digest_at(db: sqlite3.Connection, seq: int) -> bytes | None:
+    """The digest that stands at a record, None where there is no such record."""
+    record = next(records(db, seq), None) if seq else Record(0, "", b"", START)
+    return record.digest if record is not None and record.seq == seq else None
 
 
 def _cut(db: sqlite3.Connection, seq: int) -> int:

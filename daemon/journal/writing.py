@@ -7,6 +7,7 @@ which is written anew, longer, with each group commit until something else comes
 import sqlite3
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import zstandard
 
@@ -16,8 +17,10 @@ from daemon.events import Beat, Input, Opened, Output, Quoted
 from daemon.journal.chain import QUOTES, START, digest_of
 from daemon.journal.encoding import encode
 from daemon.journal.quotes import Packer
+from daemon.snapshot import pack
 
 GROUP = 256  # quotes in a record: about two KiB, half a page
+UNKNOWN = 0  # the day, while no event has told it
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +57,9 @@ class DiskJournal:
         """An output of the input taken last."""
         self._disk.put(partial(self._event, output))
 
-    def remember(self, snapshot: bytes) -> None:
-        """Keep the state that follows from everything taken and put so far: `daemon.snapshot.pack` of it."""
-        self._disk.put(partial(self._snapshot, snapshot))
+    def remember(self, tree: Any) -> None:
+        """Keep the state that follows from everything so far: what comes next can be folded from here."""
+        self._disk.put(partial(self._snapshot, pack(tree)))
 
     async def durable(self) -> None:
         """Return once everything so far is on disk.
@@ -76,12 +79,18 @@ class DiskJournal:
 
     def _event(self, event: Input | Output, db: sqlite3.Connection) -> None:
         self._seal(db)
-        day = getattr(event, "time", 0) // DAY
-        if self._end.seq == 0 or (isinstance(event, Opened) and day > self._end.day):
-            first = self._end.seq + 1
-            db.execute("INSERT INTO journal_days VALUES (?, ?, ?)", (day, first, self._end.digest))
-            self._end = End(self._end.seq, self._end.digest, day)
+        if self._end.seq == 0 or isinstance(event, Opened):
+            self._enter(db, getattr(event, "time", 0) // DAY)
         self._end = self._write(db, type(event).__name__, encode(event))
+
+    def _enter(self, db: sqlite3.Connection, day: int) -> None:
+        """A day begins with the next record, unless it has begun, or a later one."""
+        end = self._end
+        if end.seq and end.day == UNKNOWN and day > UNKNOWN:
+            db.execute("UPDATE journal_days SET day = ? WHERE day = ?", (day, UNKNOWN))
+        elif end.seq == 0 or day > end.day:
+            db.execute("INSERT INTO journal_days VALUES (?, ?, ?)", (day, end.seq + 1, end.digest))
+        self._end = End(end.seq, end.digest, max(day, end.day))
 
     def _snapshot(self, snapshot: bytes, db: sqlite3.Connection) -> None:
         self._seal(db)

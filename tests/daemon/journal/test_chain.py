@@ -3,13 +3,15 @@
 import sqlite3
 from contextlib import closing
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from broker.durable import Inline
 from broker.types import DAY
-from daemon.events import Beat, Input, Opened, Output
-from daemon.journal import Broken, events, resume
+from daemon.events import Barred, Beat, Input, Opened, Output, Quoted
+from daemon.journal import Broken, DiskJournal, events, resume
 from daemon.journal.chain import Record, packed, records, unpacked
 from daemon.journal.writing import GROUP
 from tests.broker.oanda.rig import database
@@ -118,6 +120,46 @@ def test_days_begin_where_a_run_opens_in_them() -> None:
         assert [(day - 20_000, first) for day, first, _ in days] == [(0, 1), (1, 3), (2, 5)]
         for _, first, before in days:
             assert [seq for seq, _ in events(db, first, before)] == list(range(first, 6))
+
+
+def test_a_day_that_nothing_has_told_gets_its_name() -> None:
+    """A first start knows no time before the first price: what was kept till then belongs to that price's day."""
+    with closing(database()) as db:
+        write(db, [Opened(0, "a"), Barred(0, "stream", "stale"), Opened(MORNING, "a")])
+        write(db, [Opened(MORNING + 5, "a")])
+        assert db.execute("SELECT day, first FROM journal_days").fetchall() == [(20_000, 1)]
+
+
+def test_a_start_goes_on_from_the_latest_whole_snapshot() -> None:
+    """What is behind it is held to the chain; a damaged snapshot is passed over for the one before."""
+    with closing(database()) as db:
+        disk = Inline(db)
+        journal = DiskJournal(disk, disk.ask(resume).end)
+        for n in range(3):
+            journal.remember({"n": n, "array": np.arange(n)})
+            journal.take(Opened(MORNING + n * DAY, "a"))
+            journal.take(Quoted("EUR_USD", MORNING, 1, 2))
+        seqs = [row[0] for row in db.execute("SELECT seq FROM journal_snapshots ORDER BY seq")]
+        assert seqs == [0, 2, 4]
+        for n in (2, 1, 0):
+            found = resume(db)
+            assert found.snapshot is not None
+            assert (found.snapshot.seq, found.snapshot.tree["n"], found.end.seq, found.cut) == (seqs[n], n, 6, 0)
+            db.execute("UPDATE journal_snapshots SET body = substr(body, 2) WHERE seq = ?", (seqs[n],))
+        assert resume(db).snapshot is None
+
+
+def test_a_snapshot_of_records_that_are_gone_is_not_believed() -> None:
+    """It would know what the journal no longer says."""
+    with closing(database()) as db:
+        disk = Inline(db)
+        journal = DiskJournal(disk, disk.ask(resume).end)
+        journal.take(Opened(MORNING, "a"))
+        journal.remember({})
+        journal.take(Opened(MORNING, "b"))
+        db.execute("UPDATE journal_records SET digest = x'00' WHERE seq = 1")
+        found = resume(db)
+        assert (found.snapshot, found.end.seq, found.cut) == (None, 0, 2)
 
 
 @given(bodies=st.lists(st.binary(max_size=50), min_size=1))
