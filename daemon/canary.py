@@ -1,0 +1,65 @@
+"""Before a model may decide: it is loaded, made, and asked what it would have done lately.
+
+All of this happens off the event loop, on strategies of its own; those that will decide are made anew, so that they
+have seen nothing and a journal that is folded again finds them as they were.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from time import perf_counter_ns
+
+from broker.errors import BadInput, Refused
+from strategy.plugin import Choice, Observation, Strategy
+
+MILLISECOND_NS = 1_000_000
+ASKED = 64  # recent observations of each lane
+TOLERANCE = 1e-6
+
+
+class NotFit(Refused):
+    """The model may not decide; what decides now goes on."""
+
+
+def fit(
+    make: Callable[[], Sequence[Strategy]], lately: Sequence[Sequence[Observation]], longest_ms: float
+) -> Sequence[Strategy]:
+    """The strategies of a model that answered as it should.
+
+    Args:
+        make: makes one for each lane. lately: recent observations of each lane.
+        longest_ms: the slowest of the answers but one in a hundred may take no longer.
+
+    Raises:
+        NotFit: the model can't be used, or an answer was illegal, not finite, or too slow.
+    """
+    try:
+        for strategy, seen in zip(make(), lately, strict=True):
+            _ask(strategy, seen[-ASKED:], longest_ms)
+        return make()
+    except BadInput as error:
+        raise NotFit(str(error)) from error
+
+
+def _ask(strategy: Strategy, seen: Sequence[Observation], longest_ms: float) -> None:
+    times = []
+    for observation in seen:
+        began = perf_counter_ns()
+        choice = strategy.decide(observation)
+        times.append(perf_counter_ns() - began)
+        if fault := fault_of(choice, observation):
+            raise NotFit(f"asked about {observation.instrument.name} as it was lately, its answer {fault}")
+    if times and (slow := sorted(times)[-1 - len(times) // 100] / MILLISECOND_NS) > longest_ms:
+        raise NotFit(f"a decision takes it {slow:.1f} ms, longer than {longest_ms:g}: see [validation] max_decision_ms")
+
+
+def fault_of(choice: Choice, seen: Observation) -> str:
+    """What is wrong with an answer, or ""."""
+    if not seen.legal[choice.action]:
+        return f"was illegal: {choice.action.name}"
+    figures = [*(choice.policy or ()), *(choice.outcome or ()), *(q for q in choice.q or () if q is not None)]
+    figures += [choice.value] if choice.value is not None else []
+    if not all(map(math.isfinite, figures)):
+        return "was not a finite number"
+    if choice.policy and abs(sum(choice.policy) - 1.0) > TOLERANCE:
+        return "had probabilities that do not add up to 1"
+    return ""
