@@ -18,6 +18,7 @@ from training.job import Job
 from training.model_folders import ModelFolders
 from training.networks import Networks
 from training.selfplay import Play, play_rules
+from training.stock import figures
 from training.stopwatch import Stopwatch
 from training.targets import legal_table
 
@@ -59,6 +60,7 @@ def finish(
         "losses": asdict(last.losses),
         "held_out": asdict(score),
         "data": dict(data),
+        "store": figures(course),
         "seconds": elapsed() / 1e9,
     }
     keep(job, course, networks, score, document, watch)

@@ -284,8 +284,13 @@ def _split(tapes: Sequence[Tape]) -> tuple[list[Tape], list[Tape]]:
     if count < FEWEST or min(map(len, tapes)) == 0:
         what = f"{count} decisions after the warm-up are too few to learn from"
         raise BadInput(what, mend=f"give at least {FEWEST} bars more than the warm-up")
-    known = [tape.part(0, round(len(tape) * (1.0 - HELD_OUT))) for tape in tapes]
-    return known, [tape.part(len(some), len(tape)) for tape, some in zip(tapes, known, strict=True)]
+    known = [tape.part(0, first_held(tape)) for tape in tapes]
+    return known, [tape.part(first_held(tape), len(tape)) for tape in tapes]
+
+
+def first_held(tape: Tape) -> int:
+    """Index of the first decision of a tape that is held out."""
+    return round(len(tape) * (1.0 - HELD_OUT))
 
 
 def _split_of(stored: Stored) -> tuple[list[Tape], list[Tape]]:

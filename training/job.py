@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+TRANSCRIPT = "training.json"
+"""How a training went, in `training/<version>/` of the state folder (`training.transcript`)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -16,7 +19,7 @@ class Job:
         warmup_bars, allow_reverse, simulations: as the model will be used. models: root of the registry.
         checkpoint: file. parent: folder of the model to go on from, or None. fresh: leave a checkpoint aside.
         minutes, steps: limits, or None. seed, workers: as on the command line. recipe: overrides, by name.
-        code_version: kept in the manifest.
+        code_version: kept in the manifest. store: file of the experience store, or None: ticks alone.
     """
 
     files: tuple[str, ...]
@@ -36,6 +39,7 @@ class Job:
     workers: int
     recipe: Mapping[str, Any]
     code_version: str | None
+    store: str | None = None
 
     def digest(self, hashes: list[str]) -> str:
         """Of all that a checkpoint must agree on; more time or steps may be given to the same job."""

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from broker.errors import BadInput
 from broker.instruments import instrument
 from broker.types import Float64s
 from strategy.features import FeatureSet
 from training.quality import Half
+from training.seen import Window, window_of
 from training.store import Batch
 from training.store_reader import ExperienceReader
 from training.tape import Tape, labels
@@ -61,7 +61,7 @@ class Stored:
         generator: of its draws.
         known: to be learned from, by half.
         held: decisions of the unbiased half that are held out; none where tapes are.
-        left_out: steps that are not learned from.
+        left_out: steps that are not learned from. windows: what is stored of each instrument.
         revision: digest of what is known and held out.
     """
 
@@ -70,6 +70,7 @@ class Stored:
     known: Mapping[Half, Memory]
     held: Tape
     left_out: int
+    windows: Mapping[str, Window]
     revision: str
 
 
@@ -87,6 +88,7 @@ def open_store(path: Path, features: FeatureSet, outcomes: int, seed: int, held_
     reader = ExperienceReader(path, features.name, features.size, generator)
     origins = reader.origins()
     known: dict[Half, Memory] = {}
+    windows = _windows(reader, origins)
     cut = NEVER if held_out else _last_quarter(reader)
     held = recollect(reader.steps(Half.UNBIASED), origins, outcomes, {}, since=cut)
     left_out = 0
@@ -97,7 +99,7 @@ def open_store(path: Path, features: FeatureSet, outcomes: int, seed: int, held_
         reader.leave_out(half, gone)
         left_out += len(gone)
     digest = sha256(b"|".join(memory.ids.tobytes() for memory in (*known.values(), held))).hexdigest()
-    return Stored(reader, generator, known, held.tape, left_out, digest)
+    return Stored(reader, generator, known, held.tape, left_out, windows, digest)
 
 
 def recollect(
@@ -167,9 +169,22 @@ def _last(joined: Bools) -> Ints:
     return ends[np.searchsorted(ends, np.arange(len(joined) + 1))]
 
 
+def _windows(reader: ExperienceReader, origins: Mapping[int, tuple[str, str]]) -> dict[str, Window]:
+    """What a reader's steps show of each instrument."""
+    columns = [reader.steps(half).columns for half in Half]
+    segment, time, bid, ask = (
+        np.concatenate([column[name][:, 0] for column in columns]) for name in ("segment", "time", "bid", "ask")
+    )
+    names = np.array([origins[key][1] for key in segment.tolist()])
+    found = {}
+    for name in np.unique(names).tolist():
+        some = np.flatnonzero(names == name)
+        some = some[np.argsort(time[some], kind="stable")]
+        found[name] = window_of(time[some], bid[some] + ask[some])
+    return found
+
+
 def _last_quarter(reader: ExperienceReader) -> int:
     """Time, ns, from which on what the unbiased half holds is held out."""
     times = np.sort(reader.steps(Half.UNBIASED).columns["time"][:, 0])
-    if len(times) == 0:
-        raise BadInput("nothing is stored that could be learned from")
-    return int(times[round((len(times) - 1) * (1.0 - HELD_OUT))])
+    return int(times[round((len(times) - 1) * (1.0 - HELD_OUT))]) if len(times) else NEVER

@@ -135,7 +135,8 @@ class Remembered:
 
     Args:
         stored: known steps; a half without any isn't drawn from. mirror: None: without the mirror image.
-        sizes: of the networks. recipe, play: of the learner, and of the searches.
+        sizes: of the networks. recipe: of the learner; its beta is that of the searches too, a step of improvement.
+        play: how many simulations.
         recall: which half serves what. size: situations of each half in a learner step.
 
     Attributes:
@@ -166,7 +167,7 @@ class Remembered:
             outcomes=sizes.outcomes,
             legality=REVERSIBLE if legal[0, 1] else ONE_SIDE,
             discount=recipe.discount,
-            **play_rules(play.beta),
+            **play_rules(recipe.beta),
         )
         self._coming: list[Ints] = []
         self._met: list[tuple[Met, Memory]] = []

@@ -60,6 +60,20 @@ class Window:
         return self.last if alike is None or alike >= ALIKE else 0
 
 
+def window_of(times: Int64s, mids: Int64s) -> Window:
+    """The window of quotes `[n >= 1]` in order of time: ns, bid + ask in points."""
+    marks = spread_over(len(times), MOST_MARKS)
+    return Window(int(times[0]), int(times[-1]), times[marks], mids[marks])
+
+
+def joined(one: Window, other: Window) -> Window:
+    """One window over two of an instrument, and over what lies between."""
+    times, mids = np.concatenate([one.times, other.times]), np.concatenate([one.mids, other.mids])
+    order = np.argsort(times, kind="stable")
+    order = order[spread_over(len(order), MOST_MARKS)]
+    return Window(min(one.first, other.first), max(one.last, other.last), times[order], mids[order])
+
+
 class Watch:
     """Sees quotes pass on their way to a tape, and remembers their window."""
 

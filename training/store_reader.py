@@ -105,6 +105,10 @@ class ExperienceReader:
         """Draw these steps of a half no more, until the next `refresh`."""
         self._trees[half].assign(slots, np.zeros(len(slots)))
 
+    def feature_sets(self) -> list[str]:
+        """Whatever feature sets the store has steps of; "" is none."""
+        return [name for (name,) in self._db.execute("SELECT DISTINCT feature_set FROM segment ORDER BY 1")]
+
     def origins(self) -> dict[int, tuple[str, str]]:
         """Run and instrument of each segment, by its id.
 

@@ -27,10 +27,12 @@ from training.inputs import SIDE, Normaliser
 from training.job import Job
 from training.learner import Recipe
 from training.locks import trainer_lock
+from training.memory import Stored
 from training.model_folders import ModelFolders
 from training.players import InProcess, Players, Pool
 from training.seen import Watch
 from training.selfplay import Lanes, Play
+from training.stock import figures, provenance, still_good, take
 from training.stopwatch import Stopwatch
 from training.tape import Tape, record
 from training.targets import legal_table
@@ -70,8 +72,11 @@ def _train(job: Job, now: Callable[[], int], tell: Tell) -> dict[str, Any]:
     began, watch = now(), Stopwatch(now)
     with watch.part("reading"):
         data, tapes = read(job)
+        stored = take(job, data["instruments"], tapes)
+        data = provenance(data, stored) if stored else data
     path, digest = Path(job.checkpoint), job.digest(data["sha256"])
     saved = None if job.fresh else checkpoint.load(path, digest)
+    saved = still_good(saved, stored, tell, alone=not tapes)
     before = int(saved["elapsed"]) if saved else 0
     watch.spent = dict(saved["spent"]) if saved else watch.spent
     name = str(saved["run"]) if saved else f"{rfc3339(began)[:19].replace(':', '')}-{digest[:8]}"
@@ -80,7 +85,7 @@ def _train(job: Job, now: Callable[[], int], tell: Tell) -> dict[str, Any]:
         return before + now() - began
 
     limit = job.minutes * MINUTE_NS if job.minutes is not None else None
-    course = make_course(job, tapes, lambda: elapsed() / limit if limit else 0.0, watch)
+    course = make_course(job, tapes, stored, lambda: elapsed() / limit if limit else 0.0, watch)
     log = event_log(path.parent / "tensorboard" / name, tell)
     try:
         if saved:
@@ -176,7 +181,9 @@ def file_hash(name: str) -> str:
         raise BadInput(f"can't be read: {error.strerror}", where=name) from error
 
 
-def make_course(job: Job, tapes: list[Tape], deadline: Callable[[], float], watch: Stopwatch) -> Course:
+def make_course(
+    job: Job, tapes: list[Tape], stored: Stored | None, deadline: Callable[[], float], watch: Stopwatch
+) -> Course:
     """The job as a course."""
     sizes, start = sizes_for(job.feature_set, bins=BINS, value_scale=BIN_WIDTH), None
     if job.parent is not None:
@@ -189,7 +196,7 @@ def make_course(job: Job, tapes: list[Tape], deadline: Callable[[], float], watc
     recipe = Recipe(**job.recipe)
     plan = Plan(recipe, Play(), job.steps, deadline, job.seed, job.simulations, watch=watch)
     legal = legal_table(job.allow_reverse)
-    return Course(tapes, features.get(job.feature_set), sizes, legal, plan, who_plays(job.workers), start)
+    return Course(tapes, features.get(job.feature_set), sizes, legal, plan, who_plays(job.workers), start, stored)
 
 
 def who_plays(workers: int) -> Callable[[Lanes], Players]:
@@ -207,4 +214,5 @@ def progress_line(course: Course, look: Look, elapsed: int) -> dict[str, Any]:
         "losses": asdict(look.losses),
         "held_out": asdict(look.score),
         **speeds(course, elapsed),
+        "store": figures(course),
     }
