@@ -2,19 +2,20 @@
 
 import hashlib
 from collections.abc import Sequence
-from decimal import Decimal
 
 import numpy as np
 
 from broker.bars import BarSize
 from broker.ledger import Ledger
 from broker.paper import Broker, PaperBroker
+from broker.purse import Purse
 from broker.rates import Rates
 from broker.types import SECOND, Instrument
 from daemon.bookkeeping import Timed
 from daemon.config import Config, bar_length
 from daemon.models import Chosen
 from daemon.summary import Latency
+from daemon.terms import decimal, decimals, terms_of
 from strategy import features
 from strategy.discovery import Factory
 from strategy.lane import Lane
@@ -31,9 +32,14 @@ def make_lane(
     """One instrument's lane."""
     strategy = make_strategy(instrument, config, factory, chosen, latency)
     kind, size = bar_length(config.bar)
-    ledger = Ledger(instrument, slippage_pips=config.paper.slippage_pips, commission_pips=config.paper.commission_pips)
+    ledger = Ledger(
+        instrument,
+        slippage_pips=config.paper.slippage_pips,
+        commission_pips=config.paper.commission_pips,
+        conversion_fee=decimal(config.account.conversion_fee),
+    )
     seen = features.get(strategy.feature_set) if strategy.feature_set else None
-    return Lane(instrument, BarSize(kind == "clock", size), seen, strategy, ledger)
+    return Lane(instrument, BarSize(kind == "clock", size), seen, strategy, ledger, config.paper.size_units)
 
 
 def make_strategy(
@@ -55,12 +61,15 @@ def make_strategy(
 
 
 def make_session(lanes: Sequence[Lane], config: Config, broker: Broker, sink: Sink, run: str) -> Session:
-    """The session over its lanes, with the account's risk."""
+    """The session over its lanes, with the account's risk; a paper broker fills from the tiers that the lanes see."""
+    if isinstance(broker, PaperBroker):
+        for lane in lanes:
+            broker.look_at(lane.instrument.name, lane.tiers)
     return Session(
         lanes=lanes,
         broker=broker,
         risk=Risk(limits_of(config), config.account.balance),
-        rates=Rates({pair: Decimal(str(price)) for pair, price in config.account.rates.items()}),
+        rates=broker.purse if isinstance(broker, PaperBroker) else Rates(decimals(config.account.rates)),
         account=config.account.currency,
         warmup_bars=config.model.warmup_bars,
         run=run,
@@ -69,8 +78,10 @@ def make_session(lanes: Sequence[Lane], config: Config, broker: Broker, sink: Si
 
 
 def paper_broker(config: Config) -> PaperBroker:
-    """The paper broker as the [paper] section has it."""
-    return PaperBroker(config.paper.latency_ms * MILLISECOND, config.paper.slippage_pips)
+    """The paper broker as the [paper] and [account] sections have it."""
+    account, paper = config.account, config.paper
+    purse = Purse(account.currency, decimal(account.balance), decimals(account.rates), terms_of(config))
+    return PaperBroker(paper.latency_ms * MILLISECOND, paper.slippage_pips, purse, partial=paper.fill == "IOC")
 
 
 def limits_of(config: Config) -> Limits:

@@ -25,6 +25,7 @@ from daemon.config import Config
 from daemon.config.sections import bar_length
 from daemon.console import Ui
 from daemon.options import Subparsers, add_command, config_of
+from daemon.terms import decimal, decimals, interest_of
 
 EXAMPLE = "micro-trader emulator --ticks EUR_USD.csv.gz --port 8401 --token secret --speed 60x"
 ACCOUNT = "101-004-1000000-001"
@@ -54,9 +55,7 @@ def register(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--latency-ms", type=int, metavar="N", help="time orders are under way (default: [paper]; 0 at 1x)"
     )
-    parser.add_argument(
-        "--financing", default="0", metavar="RATE", help="a year's interest, -0.02 is paid (default: 0)"
-    )
+    parser.add_argument("--financing", metavar="RATE", help="a year's interest, -0.02 is paid (default: [account])")
     parser.add_argument("--loop", action="store_true", help="start again after the last quote")
     parser.add_argument("--faults", default="", metavar="SPEC", help="what goes wrong, like seed=7,lost=0.1,late=0.2")
     keeping = parser.add_argument_group("keeping", conflict_handler="resolve")  # a file here, not the state folder
@@ -115,13 +114,15 @@ def exchange_of(args: argparse.Namespace, config: Config) -> Exchange:
     options = ReadOptions(date=args.date, tz=args.tz, spread_pips=args.spread_pips, fix=config.paper.fix)
     history, recorded = load_history(args.ticks, options)
     instruments = {**{name: instrument(name) for name in KNOWN}, **recorded}
-    fixed = {**indicative_rates(), **{pair: Decimal(str(rate)) for pair, rate in config.account.rates.items()}}
-    market = Market(instruments, config.account.currency, Rates(fixed))
-    account = Account(args.account, market, Interest(other=decimal_of(args.financing, "--financing")))
+    fixed = {**indicative_rates(), **decimals(config.account.rates)}
+    market = Market(instruments, config.account.currency, Rates(fixed), decimal(config.account.conversion_fee))
+    flat = args.financing is not None
+    interest = Interest(other=decimal_of(args.financing, "--financing")) if flat else interest_of(config)
+    account = Account(args.account, market, interest)
     store = StateFile(args.state_file) if args.state_file is not None else None
     exchange = Exchange(account, history, instruments, store)
     balance = args.balance if args.balance is not None else str(config.account.balance)
-    exchange.start(decimal_of(balance, "--balance"))
+    exchange.start(decimal_of(balance, "--balance"), decimal(config.account.margin_rate) or None)
     return exchange
 
 

@@ -52,6 +52,10 @@ RATES = Rule(
     "a table of prices above 0",
     lambda table: spelled(PAIR, "").allows(table) and all(map(POSITIVE.allows, table.values())),
 )
+INTEREST = Rule(
+    "a table of rates from -1 to 1",
+    lambda table: spelled(PAIR, "").allows(table) and all(map(between(-1, 1).allows, table.values())),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,16 @@ class Account:
     rates: Mapping[str, float] = key(
         {}, "fixed prices of pairs, for conversions that no replayed pair gives, like {USD_JPY = 109.5}", RATES
     )
+    margin_rate: float = key(
+        0.0, "the account's own margin rate; of it and the instrument's the higher counts", between(0, 1), "share"
+    )
+    conversion_fee: float = key(
+        0.0, "taken from what is converted into the account's currency; OANDA takes 0.005", between(0, 0.5), "share"
+    )
+    financing_long: Mapping[str, float] = key(
+        {}, "what long positions earn a year of their value, like {EUR_USD = -0.025}; negative is paid", INTEREST
+    )
+    financing_short: Mapping[str, float] = key({}, "the same of short positions", INTEREST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +88,16 @@ class Paper:
     latency_ms: int = key(100, "time from a decision to its fill", between(0, 3_600_000), "ms")
     slippage_pips: float = key(0.0, "added to the price of every fill, against the trade", at_least(0), "pips")
     commission_pips: float = key(0.0, "taken from the pips of every completed trade", at_least(0), "pips")
+    margin: bool = key(True, "whether entries need margin, and positions are closed at half of it")
+    fill: str = key(
+        "FOK", "an order that the price tiers can't fill in whole is cancelled, or filled in part", one_of("FOK", "IOC")
+    )
+    size_units: float = key(
+        0.0,
+        "units that one in the columns bid_size and ask_size stands for; 0 = they say nothing",
+        at_least(0),
+        "units of the base currency",
+    )
     fix: str = key(
         "drop", "a crossed quote (bid above ask) is dropped, or its sides are swapped", one_of("drop", "swap")
     )
@@ -152,11 +176,54 @@ class Training:
 
 
 @dataclass(frozen=True, slots=True)
+class Validation:
+    """What the gate asks of a candidate; docs/gate.md says why."""
+
+    min_trades: int = key(30, "fewest completed trades", at_least(1), "trades")
+    significance: float = key(
+        0.01,
+        "largest p-value of the reality check, which counts what was tried since the last promotion",
+        Rule("above 0 and at most 0.5", lambda value: bool(0 < value <= 0.5)),
+    )
+    max_drawdown_share: float = key(
+        1.0, "largest drawdown (of 95 % of the resamples) as a share of the net pips", at_least(0)
+    )
+    max_drawdown_pips: float = key(0.0, f"largest such drawdown{ZERO_IS_OFF}", at_least(0), "pips")
+    max_decision_ms: float = key(50.0, "longest decision (99 % of them are shorter)", POSITIVE, "ms")
+    embargo_bars: int = key(
+        512, "bars after what was learned from in which nothing is decided", between(0, 1_000_000), "bars"
+    )
+    resamples: int = key(2000, "bootstrap resamples of the reality check", between(200, 1_000_000), "resamples")
+
+
+@dataclass(frozen=True, slots=True)
 class Oanda:
     """The account at OANDA; token, account and environment come from the environment, never from here."""
 
     allow_live: bool = key(False, "the second switch that OANDA_ENVIRONMENT=live needs")
     accounts: tuple[str, ...] = key((), "accounts that may be used; none listed = any but real money's", ACCOUNTS)
+    warm_up: str = key(
+        "auto",
+        "whether `run` starts on candles instead of waiting for its own bars; auto = not with a custom server",
+        one_of("auto", "on", "off"),
+    )
+    first_day_units: int = key(
+        1000, "most units of an instrument on the first day of an account with real money", at_least(1), "units"
+    )
+    bound_pips: float = key(
+        20.0,
+        f"farthest from the quote that an order may fill, but with a custom server{ZERO_IS_OFF}",
+        at_least(0),
+        "pips",
+    )
+    answer_s: float = key(10.0, "longest wait for an answer", POSITIVE, "s")
+    silence_s: float = key(10.0, "longest silence of a stream that is alive", POSITIVE, "s")
+    retry_first_s: float = key(1.0, "first wait before a lost stream is opened again; it doubles", POSITIVE, "s")
+    retry_longest_s: float = key(60.0, "longest of these waits", POSITIVE, "s")
+    reconcile_s: float = key(30.0, "between comparisons with the account", POSITIVE, "s")
+    doubt_s: float = key(5.0, "between them while an order's answer is lost", POSITIVE, "s")
+    settle_s: float = key(15.0, "until an order that the account does not know never arrived", POSITIVE, "s")
+    stop_patience_s: float = key(2.0, "until the stop of an entry must be seen, else it is set", POSITIVE, "s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +263,7 @@ class Config:
     model: Model = field(default_factory=Model)
     store: Store = field(default_factory=Store)
     training: Training = field(default_factory=Training)
+    validation: Validation = field(default_factory=Validation)
     oanda: Oanda = field(default_factory=Oanda)
     state: State = field(default_factory=State)
     log: Log = field(default_factory=Log)
