@@ -1,0 +1,100 @@
+"""The window shows what happened, as it happened, and its drifts are those of plain formulas."""
+
+import json
+import math
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pytest
+
+from broker.bars import BarSize
+from broker.ledger import Ledger
+from broker.types import MINUTE, Action, Bar, Fill, Order
+from daemon.web import Hub, Metrics, Query
+from daemon.window import Window
+from strategy.baselines import Hold
+from strategy.features import CHANGE, OUTCOME_S
+from strategy.lane import Lane
+from strategy.plugin import Choice, Context
+from tests.daemon.made_run import EUR_USD, observation, searched, trade
+
+
+@pytest.fixture
+def lane() -> Lane:
+    """A lane that stands still."""
+    strategy = Hold(Context(EUR_USD, np.random.SeedSequence(1)))
+    return Lane(EUR_USD, BarSize(clock=True, size=MINUTE), None, strategy, Ledger(EUR_USD))
+
+
+def told(hub: Hub) -> list[tuple[str, Any]]:
+    """What listeners were told."""
+    events = [message.decode().splitlines() for _, message in hub._history]
+    return [(kind.removeprefix("event: "), json.loads(data.removeprefix("data: "))) for _, kind, data, *_ in events]
+
+
+def bar(seq: int) -> Bar:
+    """The bar before a decision."""
+    return observation(seq).bar
+
+
+def test_what_is_told_is_what_happened(lane: Lane) -> None:
+    """Decisions and trades: the latest first, as many as asked for, each told once."""
+    hub = Hub()
+    window = Window([lane], hub, Metrics())
+    for seq in range(5):
+        window.decided(observation(seq), searched(), 1, "spread" if seq == 3 else None, "m")
+        window.traded(trade(float(seq)), Fill("", 0, "EUR_USD", -1, 1, 1, 2, "stop"))
+    assert [row["seq"] for row in window.decisions(Query(3))] == [4, 3, 2]
+    assert window.decisions(Query(10, "USD_JPY")) == []
+    assert [row["pips"] for row in window.trades(Query(2, "EUR_USD"))] == [4.0, 3.0]
+    assert window.net_pips == 10.0
+    assert [kind for kind, _ in told(hub)] == ["decision", "trade"] * 5
+    assert told(hub)[6][1]["veto"] == "spread"
+
+
+def test_a_fill_is_compared_with_the_quote_decided_on(lane: Lane) -> None:
+    """Two points above the ask that was shown are 0.2 pips worse; counted once."""
+    metrics = Metrics()
+    window = Window([lane], Hub(), metrics)
+    window.decided(observation(0, 138000, 138010), searched(Action.BUY), 1, None, "m")
+    order = Order("mt-1", 0, "EUR_USD", 1000, 0, 0, "entry", 1, "m")
+    window.ordered(order, Fill("mt-1", 1, "EUR_USD", 1000, 138012, 138001, 138012, "entry"))
+    text = metrics.exposition().decode()
+    assert "micro_trader_fill_difference_pips_sum 0.2" in text
+    assert 'micro_trader_orders_total{outcome="filled"} 1.0' in text
+
+
+def test_model_drift_is_the_log_loss(lane: Lane) -> None:
+    """Of what was said before the bar, about what it then did."""
+    window = Window([lane], Hub(), Metrics())
+    said = [((0.7, 0.2, 0.1), 5.0, 0), ((0.7, 0.2, 0.1), -5.0, 2), ((0.1, 0.9, 0.0), 0.1, 1)]
+    assert math.isnan(window.model_drift())
+    for seq, (chances, change, _) in enumerate(said):
+        lane.state[OUTCOME_S] = 1.0
+        window.decided(observation(seq), replace(searched(), outcome=chances), 0, None, "m")
+        lane.state[CHANGE] = change
+        window.barred(EUR_USD, bar(seq + 1), 0.0)
+        window.barred(EUR_USD, bar(seq + 2), 0.0)
+    assert window.model_drift() == pytest.approx(np.mean([-math.log(chances[label]) for chances, _, label in said]))
+
+
+def test_feature_drift_is_in_deviations(lane: Lane) -> None:
+    """The mean of the rows since, less that of training, over its deviation: the largest counts."""
+    window = Window([lane], Hub(), Metrics())
+    rows = np.random.default_rng(1).normal([0.0, 2.0, -1.0], 1.0, (50, 3))
+    buffer = np.zeros(3)
+    for seq, row in enumerate(rows):
+        buffer[:] = row  # the lane hands out the same buffer each time
+        window.decided(replace(observation(seq), features=buffer), Choice(Action.HOLD), 0, None, "m")
+    deviation = np.array([1.0, 4.0, 0.5])
+    assert window.feature_drift(np.zeros(3), deviation) == pytest.approx(np.abs(rows.mean(0) / deviation).max())
+    assert np.array_equal(window.lately()[0][0].features, rows[0])
+
+
+def test_money_is_written_out(lane: Lane) -> None:
+    """A profit is a decimal, not a float."""
+    window = Window([lane], Hub(), Metrics())
+    window.traded(replace(trade(1.0), pnl=Decimal("0.10")), Fill("", 0, "EUR_USD", -1, 1, 1, 2, "stop"))
+    assert window.trades(Query())[0]["pnl"] == "0.10"
