@@ -107,8 +107,13 @@ class SessionExpectancy:
     (0.0, 3.0, 1.0)
     """
 
-    def __init__(self) -> None:
-        self._pips: list[float] = []
+    def __init__(self, pips: Iterable[float] = ()) -> None:
+        self._pips: list[float] = list(pips)
+
+    @property
+    def pips(self) -> tuple[float, ...]:
+        """Of the trades completed so far."""
+        return tuple(self._pips)
 
     @property
     def mean(self) -> float:

@@ -8,12 +8,14 @@ A segment is handed on at the next bar of its instrument: only then are its last
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 
+from broker.canonical import built, plain
 from broker.errors import BadInput
 from broker.rfc3339 import rfc3339
 from broker.types import Action, Bar, Cancel, Fill, Float64s, Instrument, Order, Trade
@@ -67,6 +69,37 @@ class _Track:
     parts: list[Trade] = field(default_factory=list)
     last: _Draft | None = None
     day: str = ""
+
+    def memory(self) -> dict[str, Any]:
+        """All of it as JSON has it."""
+        drafts = [*(draft for ready in self.ready for draft in ready.steps), *self.pending]
+        last = next((n for n, draft in enumerate(drafts) if draft is self.last), None)
+        return {
+            "pending": plain(self.pending),
+            "ready": plain(self.ready),
+            "closes": list(self.closes),
+            "units": self.units,
+            "entries": list(self.entries),
+            "parts": plain(self.parts),
+            "last": last,
+            "day": self.day,
+        }
+
+    @classmethod
+    def recalled(cls, known: Mapping[str, Any]) -> "_Track":
+        """What `memory` told."""
+        track = cls(
+            pending=built(list[_Draft], known["pending"]),
+            ready=built(list[_Ready], known["ready"]),
+            units=known["units"],
+            entries=deque(known["entries"]),
+            parts=built(list[Trade], known["parts"]),
+            day=known["day"],
+        )
+        track.closes.extend(known["closes"])
+        drafts = [*(draft for ready in track.ready for draft in ready.steps), *track.pending]
+        track.last = None if known["last"] is None else drafts[known["last"]]
+        return track
 
 
 class Recorder:
@@ -169,6 +202,21 @@ class Recorder:
         expectancy = self._expectancy.completed(whole.pips)
         if steps:
             track.ready.append(_Ready(steps, whole, self._session, expectancy))
+
+    def memory(self) -> dict[str, Any]:
+        """What has not been handed on yet, as JSON has it; `recall` takes it back."""
+        return {
+            "run": self._run,
+            "session": self._session,
+            "pips": self._expectancy.pips,
+            "tracks": {name: track.memory() for name, track in self._tracks.items()},
+        }
+
+    def recall(self, known: Mapping[str, Any]) -> None:
+        """Take up where `memory` was asked, as the same run."""
+        self._run, self._session = known["run"], known["session"]
+        self._expectancy = SessionExpectancy(known["pips"])
+        self._tracks = {name: _Track.recalled(track) for name, track in known["tracks"].items()}
 
     def finish(self) -> None:
         """The run or episode is over: hand on all that is complete; decisions of a position still open stay behind."""

@@ -1,5 +1,6 @@
 """The recorder, told of made-up sessions: every decision ends up in one segment, and has what its trade earned."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
@@ -90,9 +91,9 @@ def recorded(play: Callable[[Market], None], start: int = 0, **options: object) 
 MOVES = st.lists(st.sampled_from(["hold", "enter", "close", "reverse", "stop", "veto", "cancel"]), max_size=60)
 
 
-def play_moves(market: Market, moves: list[str]) -> None:
-    """Play what is possible of the moves, then close what is open."""
-    for i, move in enumerate(moves):
+def play_moves(market: Market, moves: list[str], first: int = 0, close: bool = True) -> None:
+    """Play what is possible of the moves, numbered from `first`, then close what is open."""
+    for i, move in enumerate(moves, first):
         market.bar(float(i % 5 - 2))
         entry = Action.BUY if i % 2 else Action.SELL
         if move == "veto":
@@ -109,7 +110,7 @@ def play_moves(market: Market, moves: list[str]) -> None:
             market.decide(Action.HOLD)
             if move == "stop" and market.position:
                 market.stop()
-    if market.position:
+    if close and market.position:
         market.stop()
 
 
@@ -238,3 +239,25 @@ def test_positions_of_others_are_no_experience() -> None:
 
     kept, _ = recorded(play)
     assert [segment.steps["seq"].tolist() for segment in kept] == [[1]]
+
+
+@settings(max_examples=50)
+@given(moves=MOVES, cut=st.integers(0, 60), flat_steps=st.integers(1, 8), start=st.sampled_from([0, DAY - 9 * MINUTE]))
+def test_a_restart_does_not_show(moves: list[str], cut: int, flat_steps: int, start: int) -> None:
+    """Taken up from its memory at any moment, a recorder hands on what it would have, each segment once."""
+    whole, _ = recorded(lambda market: play_moves(market, moves), start, flat_steps=flat_steps)
+
+    def play(market: Market) -> None:
+        play_moves(market, moves[:cut], close=False)
+        kept = market.recorder._keep
+        memory = json.loads(json.dumps(market.recorder.memory()))
+        market.recorder = Recorder("another", "made3", kept, flat_steps=flat_steps)
+        market.recorder.recall(memory)
+        play_moves(market, moves[cut:], first=cut)
+
+    again, _ = recorded(play, start, flat_steps=flat_steps)
+    assert [(s.run, s.models, s.pips, s.session, s.session_expectancy, s.trade) for s in again] == [
+        (s.run, s.models, s.pips, s.session, s.session_expectancy, s.trade) for s in whole
+    ]
+    for one, other in zip(again, whole, strict=True):
+        assert one.steps.tobytes() == other.steps.tobytes()
