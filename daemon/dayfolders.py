@@ -93,8 +93,9 @@ class DayFolders:
         self._at(fill.time).books.traded(trade, fill)
 
     def barred(self, instrument: Instrument, bar: Bar, open_pips: float) -> None:
-        """Count a bar."""
-        self._at(bar.end).books.barred(instrument, bar, open_pips)
+        """Count a bar; those of a warm-up belong to no day."""
+        if self._day is not None:
+            self._at(bar.end).books.barred(instrument, bar, open_pips)
 
     def flush(self) -> None:
         """Hand what was written to the system."""

@@ -1,11 +1,12 @@
 """Experience on its way from a session to the store."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from broker.errors import StorageFault
+from broker.errors import StorageFault, TraderError
 from broker.types import Bar, Cancel, Fill, Instrument, Order, Trade
 from daemon.config import Config
 from daemon.console import Ui
@@ -76,3 +77,42 @@ def stored_experience(config: Config, who: str, run: str, feature_set: str | Non
             recorder.finish()
         finally:
             writer.close()
+
+
+class ExperienceAside:
+    """The store's writer in a thread of its own, so that nobody waits for its disk.
+
+    Args:
+        path: the state folder; capacity: of the store, steps. warn: told once of a disk that failed.
+
+    Raises:
+        BadInput: the store is of a newer version. StorageFault: the disk failed.
+    """
+
+    def __init__(self, path: Path, capacity: int, warn: Callable[[str], None]) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="experience")
+        self._writer = self._thread.submit(ExperienceWriter, path / STORE, capacity, path / SPOOL).result()
+        self._warn: Callable[[str], None] | None = warn
+
+    def keep(self, segment: Segment) -> None:
+        """Store a segment soon."""
+        self._thread.submit(self._append, segment)
+
+    def _append(self, segment: Segment) -> None:
+        try:
+            self._writer.append(segment)
+        except TraderError as fault:
+            warn, self._warn = self._warn, None
+            if warn is not None:
+                warn(str(fault))
+
+    def close(self) -> None:
+        """Store what was handed in, and let go.
+
+        Raises:
+            StorageFault: segments are lost.
+        """
+        try:
+            self._thread.submit(self._writer.close).result()
+        finally:
+            self._thread.shutdown()

@@ -11,8 +11,19 @@ from random import SystemRandom
 
 from broker.clock import SystemClock
 from broker.errors import BadInput
-from broker.oanda import Access, Pace, Secret, Transport, Waits, hosts_of
-from daemon.config import Oanda
+from broker.oanda import (
+    Access,
+    FeedWaits,
+    Hosts,
+    KeeperWaits,
+    OrderLimits,
+    Pace,
+    Secret,
+    Transport,
+    Waits,
+    hosts_of,
+)
+from daemon.config import Config, Oanda
 
 
 def access_of(environ: Mapping[str, str], settings: Oanda) -> Access:
@@ -37,7 +48,54 @@ def transport_of(environ: Mapping[str, str], settings: Oanda) -> Transport:
     Raises:
         BadInput: as `access_of`.
     """
-    return Transport(access_of(environ, settings), Pace.usual(), Waits(), SystemRandom(), SystemClock().now)
+    waits = Waits(
+        connect=settings.answer_s,
+        answer=settings.answer_s,
+        silence=settings.silence_s,
+        retry_first=settings.retry_first_s,
+        retry_longest=min(8.0, settings.retry_longest_s),
+    )
+    return Transport(access_of(environ, settings), Pace.usual(), waits, SystemRandom(), SystemClock().now)
+
+
+def is_custom(environ: Mapping[str, str]) -> bool:
+    """Whether the server is the emulator, or another that takes OANDA's place."""
+    return environ.get("OANDA_ENVIRONMENT", "") == "custom"
+
+
+def feed_waits(settings: Oanda, backfill: str) -> FeedWaits:
+    """How the price stream is followed; `backfill`: granularity of the candles that fill gaps."""
+    longest = settings.retry_longest_s
+    return FeedWaits(
+        retry_first=settings.retry_first_s,
+        retry_longest=longest,
+        healthy=longest,
+        barred=longest,
+        backfill=backfill,
+        backfill_patience=settings.answer_s,
+    )
+
+
+def keeper_waits(settings: Oanda) -> KeeperWaits:
+    """How the account is followed."""
+    return KeeperWaits(
+        reconcile=settings.reconcile_s,
+        doubt=settings.doubt_s,
+        settle=settings.settle_s,
+        stop_patience=settings.stop_patience_s,
+        retry_first=settings.retry_first_s,
+        retry_longest=settings.retry_longest_s,
+        healthy=settings.retry_longest_s,
+        barred=settings.retry_longest_s,
+    )
+
+
+def order_limits(config: Config, hosts: Hosts, custom: bool) -> OrderLimits:
+    """The client's own limits: a reversal is twice an entry, and the first day holds with real money."""
+    most = config.risk.max_units * (2 if config.risk.allow_reverse else 1)
+    first_day = config.oanda.first_day_units if hosts.real else most
+    bound = 0.0 if custom else config.oanda.bound_pips
+    return OrderLimits(most, first_day, bound, need_stop=config.risk.stop_sigma > 0)
 
 
 def _said(environ: Mapping[str, str], name: str, secret: bool = False) -> str:

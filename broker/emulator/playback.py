@@ -3,13 +3,14 @@
 At a factor of the wall clock, quotes come when their time has come, heartbeats every 5 s. As fast as the client reads
 (`speed` 0), the clock moves only while a pricing stream is open; at each boundary of the client's bars it sends
 heartbeats, that of the transactions first, and waits for the client's acknowledgement, at most a second. An order sent
-meanwhile counts as sent at the boundary: the clock goes on to the moment at which it arrives and no further. After the
-last quote the clock stands.
+meanwhile counts as sent at the boundary: the clock goes on to the moment at which it arrives and no further. Orders
+that arrive at the same moment are carried out in the order of their client ids. After the last quote the clock stands.
 """
 
 import asyncio
 import heapq
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +25,7 @@ _HEARTBEAT_S = 5.0
 _ACK_S = 1.0
 _BATCH = 256
 _NAP_S = 0.05
+_GRACE_S = 0.05
 
 
 @dataclass(order=True, slots=True)
@@ -31,6 +33,7 @@ class _Arrival:
     """A request under way."""
 
     due: int
+    name: tuple[int, str]  # the client's id, shorter ones first: what it sent at once reaches us in any order
     number: int
     action: Callable[[Account], Any] = field(compare=False)
     answer: "asyncio.Future[Any]" = field(compare=False)
@@ -103,13 +106,14 @@ class Playback:
             self._acknowledged, self._orders_expected = True, orders
             self._wake.set()
 
-    async def perform(self, action: Callable[[Account], Any]) -> Any:
-        """Carry out an order when it arrives: `latency` after it was sent."""
+    async def perform(self, action: Callable[[Account], Any], name: str = "") -> Any:
+        """Carry out an order when it arrives: `latency` after it was sent; `name` is the client's id of it."""
         self._orders_seen += 1
         if not self._latency or not self.is_moving:
             return self._exchange.do(action)
         sent = self._waiting if self._waiting is not None else self._exchange.now
-        arrival = _Arrival(sent + self._latency, self._count, action, asyncio.get_running_loop().create_future())
+        answer = asyncio.get_running_loop().create_future()
+        arrival = _Arrival(sent + self._latency, (len(name), name), self._count, action, answer)
         self._count += 1
         heapq.heappush(self._arrivals, arrival)
         self._wake.set()
@@ -245,17 +249,18 @@ class Playback:
         loop = asyncio.get_running_loop()
         await self._streams.drained()
         deadline = loop.time() + _ACK_S
+        grace = deadline  # a client that waits for its order's answer acknowledges after it
         while not (self._acknowledged and self._orders_seen >= self._orders_expected):
-            if self._arrivals and await self._meet(self._arrivals[0].due):
+            now, owing = loop.time(), bool(self._arrivals) and not self._acknowledged
+            grace = min(grace, now + _GRACE_S) if owing else deadline
+            if owing and now >= grace and await self._meet(self._arrivals[0].due):
+                grace = deadline
                 continue
-            left = deadline - loop.time()
-            if left <= 0 or not self._streams.has_reader:
+            if now >= deadline or not self._streams.has_reader:
                 break
             self._wake.clear()
-            try:
-                await asyncio.wait_for(self._wake.wait(), left)
-            except TimeoutError:
-                break
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), (grace if owing and now < grace else deadline) - now)
         self._waiting = None
 
     async def _meet(self, due: int) -> bool:

@@ -54,13 +54,13 @@ class Trading:
         error = {"errorCode": reason, "errorMessage": _in_words(reason)}
         return self._answer(request, written, {**said, **error}, 404 if reason in _ABSENT else 400)
 
-    async def _arrive(self, action: Callable[[Account], Any]) -> Any:
-        return await self._playback.perform(action)
+    async def _arrive(self, action: Callable[[Account], Any], asked: Any = None) -> Any:
+        return await self._playback.perform(action, _client_id(asked))
 
     async def create(self, request: web.Request) -> web.Response:
         """POST .../orders."""
         asked, number = (await body_of(request)).get("order"), REQUEST_ID.get()
-        written: list[Json] = await self._arrive(lambda account: create_order(account, asked, number))
+        written: list[Json] = await self._arrive(lambda account: create_order(account, asked, number), asked)
         if _is_reject(written):
             return self._rejected(request, written, {"orderRejectTransaction": written[0]}, written[0]["rejectReason"])
         said = {"orderCreateTransaction": written[0], **_fate(written[1:], written[0]["id"])}
@@ -177,6 +177,13 @@ class Trading:
             said = {"clientConfigureRejectTransaction": written[0]}
             return self._rejected(request, written, said, written[0]["rejectReason"])
         return self._answer(request, written, {"clientConfigureTransaction": written[0]}, 200)
+
+
+def _client_id(asked: Any) -> str:
+    """The id that a client gave its order, "" where it gave none that is a text."""
+    extensions = asked.get("clientExtensions") if isinstance(asked, dict) else None
+    name = extensions.get("id") if isinstance(extensions, dict) else None
+    return name if isinstance(name, str) else ""
 
 
 def _is_reject(written: list[Json]) -> bool:

@@ -1,0 +1,207 @@
+"""Puts a service together: the config's values, the account's instruments, the session, and what remembers it."""
+
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import SystemRandom
+
+from broker.clock import SystemClock
+from broker.durable import Writer
+from broker.errors import BadInput
+from broker.oanda import Account, Event, OrderLog, Price, PriceFeed, Transport, instruments
+from broker.types import Instrument
+from daemon import snapshot
+from daemon.compose import make_lane, make_session, make_strategy, paper_broker
+from daemon.config import Config, to_toml
+from daemon.console import Ui
+from daemon.dayfolders import DayFolders
+from daemon.desk import Desk
+from daemon.environment import environment
+from daemon.events import Activated, NoJournal
+from daemon.experience import ExperienceAside
+from daemon.models import Chosen, choose_model
+from daemon.oanda import is_custom, keeper_waits, order_limits
+from daemon.outputs import Logged, OverTheWire, Written
+from daemon.service import Service
+from daemon.summary import Latency, Run
+from strategy.discovery import find
+from strategy.lane import Lane
+from strategy.plugin import Strategy
+from training.recorder import Recorder
+
+SNAPSHOT = "desk.snapshot"
+Aside = Callable[[Callable[[], object]], object]
+
+
+class Ears:
+    """Who the account asks for prices and tells its events: the feed and the service, once they are there."""
+
+    feed: PriceFeed | None = None
+    service: Service | None = None
+
+    def fresh(self, instrument: str) -> Price | None:
+        """The feed's latest price."""
+        return self.feed.fresh(instrument) if self.feed else None
+
+    def record(self, events: tuple[Event, ...]) -> None:
+        """Tell the service; what comes before it is there shows in the account as a whole."""
+        if self.service is not None:
+            self.service.record(events)
+
+    def apply(self, events: tuple[Event, ...]) -> None:
+        """Tell the service."""
+        if self.service is not None:
+            self.service.apply(events)
+
+
+@dataclass(slots=True)
+class Body:
+    """What runs.
+
+    Attributes:
+        why: why nothing may be entered throughout, or "".
+        pairs: what is traded, by name.
+    """
+
+    config: Config
+    service: Service
+    days: DayFolders
+    recorder: Recorder
+    account: Account | None
+    ears: Ears
+    pairs: Mapping[str, Instrument]
+    why: str
+    prepare: Callable[[str], Activated]
+
+    def remember(self) -> bytes:
+        """The snapshot of the desk."""
+        return snapshot.pack({"of": shape(self.config, self.pairs.values()), "desk": self.service.desk.memory()})
+
+
+async def assemble(
+    config: Config,
+    environ: Mapping[str, str],
+    transport: Transport,
+    disk: Writer,
+    store: ExperienceAside,
+    aside: Aside,
+    missed: Callable[[], None],
+    ui: Ui,
+) -> Body:
+    """Ask the broker what it trades, and build the session over it.
+
+    Args:
+        disk: keeps orders and transactions. store: keeps experience.
+        aside: runs what takes long. missed: called once for each gap of the prices.
+
+    Raises:
+        BadInput: the config, the strategy, the model or the account can't be used.
+        Transient, Denied, Unauthorised: the broker could not be asked.
+    """
+    ears, account = Ears(), None
+    if config.mode == "live" or is_custom(environ):
+        account = account_of(config, environ, transport, disk, ears)
+        known = await account.start()
+        config = replace(config, account=replace(config.account, currency=account.currency))
+    else:
+        known = await instruments(transport)
+    if unknown := [name for name in config.instruments if name not in known]:
+        raise BadInput(f"the account has no {unknown[0]}", where="instruments", mend="see what OANDA offers it")
+    pairs = {name: known[name] for name in config.instruments}
+    chosen = choose_model(config, ui) if config.strategy == "muzero" else None
+    latency, journal, run = Latency(), NoJournal(), secrets.token_hex(4)
+    makers = Makers(config, tuple(pairs.values()), latency)
+    lanes = makers.lanes(chosen)
+    state = Path(config.state.dir)
+    described = described_of(config, tuple(pairs.values()), chosen)
+    folders = state / "runs"
+    commission = config.paper.commission_pips
+    days = DayFolders(
+        folders, tuple(pairs.values()), commission, described, to_toml(config), environment(()), latency, aside
+    )
+    recorder = Recorder(run, lanes[0].strategy.feature_set, store.keep)
+    wire = OverTheWire(account) if account else None
+    sink = Written(journal, days, recorder, Logged())
+    session = make_session(lanes, config, wire or paper_broker(config), sink, run)
+    session.sending = sink.sent
+    desk = Desk(session, makers.prepared)
+    kept = snapshot.read(state / SNAPSHOT)
+    if kept is not None and kept["of"] == shape(config, pairs.values()):
+        desk.recall(kept["desk"])
+    service = Service(config, run, desk, session, journal, days, account, wire, missed)
+    ears.service = service
+    why = "untrained" if chosen is not None and chosen.untrained and not config.model.allow_untrained else ""
+    return Body(config, service, days, recorder, account, ears, pairs, why, makers.prepare)
+
+
+class Makers:
+    """Makes lanes, and the strategies of another model beforehand."""
+
+    def __init__(self, config: Config, pairs: Sequence[Instrument], latency: Latency) -> None:
+        self._config, self._pairs, self._latency = config, pairs, latency
+        self._factory = find(config.strategy)
+        self._made: dict[str, Sequence[Strategy]] = {}
+
+    def lanes(self, chosen: Chosen | None) -> list[Lane]:
+        """One for each pair."""
+        return [make_lane(pair, self._config, self._factory, chosen, self._latency) for pair in self._pairs]
+
+    def prepare(self, version: str) -> Activated:
+        """Load and verify a model and make its strategies, in any thread.
+
+        Raises:
+            BadInput: it can't be used.
+        """
+        config = replace(self._config, model=replace(self._config.model, version=version))
+        chosen = choose_model(config, Ui(json=True))
+        made = [make_strategy(pair, config, self._factory, chosen, self._latency) for pair in self._pairs]
+        self._made[str(chosen.path)] = made
+        return Activated(0, chosen.name, str(chosen.path))
+
+    def prepared(self, event: Activated) -> Sequence[Strategy]:
+        """The strategies made for it, which are handed out once."""
+        if event.folder not in self._made:
+            self.prepare(event.folder)
+        return self._made.pop(event.folder)
+
+
+def account_of(config: Config, environ: Mapping[str, str], transport: Transport, disk: Writer, ears: Ears) -> Account:
+    """The account as orders go to it."""
+    limits = order_limits(config, transport.access.hosts, is_custom(environ))
+    log, waits = OrderLog(disk, transport.access.account), keeper_waits(config.oanda)
+    return Account(transport, log, ears, ears, limits, waits, SystemRandom(), SystemClock().now)
+
+
+def described_of(config: Config, pairs: tuple[Instrument, ...], chosen: Chosen | None) -> Run:
+    """What is run, for its summaries."""
+    return Run(
+        strategy=config.strategy,
+        model=chosen.name if chosen else config.strategy,
+        seed=config.seed,
+        out="",
+        source="quotes",
+        instruments=pairs,
+        bar=config.bar,
+        mode=config.mode,
+        untrained=chosen.untrained if chosen else False,
+    )
+
+
+def shape(config: Config, pairs: Iterable[Instrument]) -> str:
+    """What a snapshot must have been taken of, to be taken up again."""
+    names = [(pair.name, pair.precision, pair.pip_location) for pair in pairs]
+    features = config.model.features if config.strategy == "muzero" else ""
+    return repr((names, config.bar, config.strategy, features, config.mode))
+
+
+def refuse_unguarded(config: Config) -> None:
+    """Live trading needs its limits.
+
+    Raises:
+        BadInput: one of them is off.
+    """
+    risk = config.risk
+    for name in ("stop_sigma", "max_daily_loss", "max_drawdown", "max_quote_age_s"):
+        if config.mode == "live" and not getattr(risk, name):
+            raise BadInput("is off, and live trading needs it", where=f"[risk] {name}", mend="set it above 0")

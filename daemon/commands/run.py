@@ -1,0 +1,37 @@
+"""`micro-trader run`: the service that trades, on paper or for real."""
+
+import argparse
+import asyncio
+import os
+
+from daemon.console import Ui
+from daemon.kernels import must_compile
+from daemon.options import Subparsers, add_command, config_of
+from daemon.running import Daemon
+
+EXAMPLE = "micro-trader run --mode paper"
+
+
+def register(subparsers: Subparsers) -> None:
+    """Add the command's parser."""
+    parser = add_command(subparsers, "run", "trade live prices, on paper or for real, until stopped", EXAMPLE)
+    parser.add_argument("--mode", choices=("paper", "live"), help="where orders are filled (default: the config's)")
+    parser.set_defaults(handler=run)
+
+
+def run(args: argparse.Namespace, ui: Ui) -> None:
+    """Run until SIGTERM or SIGINT.
+
+    Raises:
+        KeyboardInterrupt: it was stopped by SIGINT, in good order.
+    """
+    flags = {"mode": ("--mode", args.mode)}
+    config = config_of(args, flags)
+    if must_compile(os.environ):
+        ui.note("compiling kernels: this happens once, and takes about half a minute")
+
+    async def live() -> bool:
+        return await Daemon(config, args.environ, lambda: config_of(args, flags), ui).run()
+
+    if asyncio.run(live()):
+        raise KeyboardInterrupt

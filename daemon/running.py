@@ -1,0 +1,226 @@
+"""The life of `run`: start, keep company, reload, stop; one event loop, one state folder.
+
+Start-up is recovery: the account is read and compared first, then bars are warmed up, then prices are opened.
+"""
+
+import asyncio
+import signal
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from random import SystemRandom
+from time import monotonic_ns
+
+import structlog
+
+from broker.bars import BarSize
+from broker.clock import SystemClock
+from broker.durable import Threaded, connect
+from broker.errors import BadInput, Transient
+from broker.oanda import Denied, PriceFeed, Recorder, Transport, Unauthorised
+from broker.types import Bar
+from daemon.assembly import SNAPSHOT, Body, assemble, refuse_unguarded
+from daemon.candlebars import granularity_of, recent_bars, warm_up_start
+from daemon.compose import limits_of
+from daemon.config import Config, bar_length
+from daemon.console import Ui
+from daemon.events import Limited
+from daemon.experience import ExperienceAside
+from daemon.lockstep import Lockstep
+from daemon.oanda import feed_waits, is_custom, transport_of
+from daemon.snapshot import write_bytes
+from daemon.systemd import Notifier
+from training.locks import FileLock, writer_lock
+
+JOURNAL = "journal.db"
+COMPANY_S = 1.0
+SNAPSHOT_EVERY = 60  # rounds of company
+READY_S = 0.02
+
+
+class Daemon:
+    """Runs a session until it is told to stop.
+
+    Args:
+        config: as read. environ: secrets and addresses. again: reads the config anew.
+        ui: for notes at the start.
+    """
+
+    def __init__(self, config: Config, environ: Mapping[str, str], again: Callable[[], Config], ui: Ui) -> None:
+        self._config, self._environ, self._again, self._ui = config, environ, again, ui
+        self._state = Path(config.state.dir)
+        self._log = structlog.get_logger()
+        self._notifier = Notifier(environ)
+        self._stop = asyncio.Event()
+        self._interrupted = False
+        self._jobs: list[asyncio.Future[object]] = []
+        self._tasks: asyncio.TaskGroup | None = None
+        self._lockstep: Lockstep | None = None
+
+    async def run(self) -> bool:
+        """Live until SIGTERM or SIGINT; whether it was the latter.
+
+        Raises:
+            BadInput: config or account can't be used, or another daemon has the state folder.
+            TraderError: something that a restart may mend.
+        """
+        refuse_unguarded(self._config)
+        now = SystemClock().now
+        loop = asyncio.get_running_loop()
+        for number, act in (
+            (signal.SIGTERM, self._told),
+            (signal.SIGINT, self._interrupt),
+            (signal.SIGHUP, self._reload),
+        ):
+            loop.add_signal_handler(number, act)
+        async with AsyncExitStack() as held:
+            held.enter_context(FileLock(self._state / "daemon.lock", "daemon", now))
+            held.enter_context(writer_lock(self._state, "daemon", now))
+            transport = transport_of(self._environ, self._config.oanda)
+            held.push_async_callback(transport.close)
+            disk = Threaded(connect(self._state / JOURNAL))
+            held.callback(disk.close)
+            store = ExperienceAside(self._state, self._config.store.capacity, self._ui.warn)
+            held.callback(store.close)
+            self._notifier.say(STATUS="starting")
+            body = await assemble(
+                self._config, self._environ, transport, disk, store, self._aside, self._missed, self._ui
+            )
+            self._body = body
+            await self._live(body, transport)
+        return self._interrupted
+
+    async def _live(self, body: Body, transport: Transport) -> None:
+        tape = Recorder(self._state / "ticks", tuple(body.pairs), self._aside)
+        living = asyncio.create_task(self._work(body, transport, tape))
+        stopping = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait((living, stopping), return_when=asyncio.FIRST_COMPLETED)
+            self._notifier.say(STOPPING=1)
+            stopping.cancel()
+            if living.done():
+                living.result()
+            living.cancel()
+            await asyncio.gather(living, return_exceptions=True)
+            if self._lockstep is not None:
+                self._lockstep.drain()
+            self._remember(body)
+            body.recorder.finish()
+            body.days.finish()
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None
+        finally:
+            body.days.abandon()
+            tape.close()
+            await asyncio.gather(*self._jobs)
+
+    async def _work(self, body: Body, transport: Transport, tape: Recorder) -> None:
+        service, account = body.service, body.account
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            service.open(body.why)
+            if account is not None:
+                tasks.create_task(account.run())
+                while not account.ready:  # noqa: ASYNC110 - what it waits for has no event of its own
+                    await asyncio.sleep(READY_S)
+                service.reconcile()
+            size = size_of(self._config)
+            await self._warm_up(body, transport, size)
+            listener = service.hear
+            if (control := self._environ.get("OANDA_CONTROL_URL", "")) and account is not None:
+                self._lockstep = Lockstep(control, service.hear, lambda: service.sent)
+                tasks.create_task(self._lockstep.run(account.keeper))
+                listener = self._lockstep.offer
+            waits = feed_waits(self._config.oanda, granularity_of(size) or "S5")
+            feed = PriceFeed(transport, body.pairs, listener, tape, waits, SystemRandom())
+            body.ears.feed = feed
+            tasks.create_task(feed.run())
+            self._notifier.say(READY=1, STATUS=f"trading in mode {body.config.mode}")
+            self._log.info("started", **service.status())
+            await self._keep_company(body, tape)
+
+    async def _warm_up(self, body: Body, transport: Transport, size: BarSize) -> None:
+        """Read candles since we last ran, or as many as a warm-up takes."""
+        custom = is_custom(self._environ)
+        if self._config.oanda.warm_up == "off" or (self._config.oanda.warm_up == "auto" and custom):
+            return
+        now = body.account.keeper.time if custom and body.account else SystemClock().now()
+        start = body.service.desk.clock or warm_up_start(size, self._config.model.warmup_bars, now)
+        bars: list[tuple[str, Bar]] = []
+        for name, pair in body.pairs.items():
+            bars += [(name, bar) async for bar in recent_bars(transport, pair, size, start, now)]
+        body.service.warm_up(bars, now)
+
+    async def _keep_company(self, body: Body, tape: Recorder) -> None:
+        """Once a second: hand on what was written, tell systemd that all is well, remember now and then."""
+        service, settings = body.service, self._config.oanda
+        loop = asyncio.get_running_loop()
+        heard, well = -1, loop.time()
+        patience, rounds = settings.silence_s + settings.retry_longest_s, 0
+        while True:
+            await asyncio.sleep(min(COMPANY_S, self._notifier.watchdog_s / 3 or COMPANY_S))
+            tape.flush()
+            body.days.flush()
+            for job in [job for job in self._jobs if job.done()]:
+                self._jobs.remove(job)
+                job.result()
+            if service.heard != heard and (body.account is None or body.account.ready):
+                heard, well = service.heard, loop.time()
+            if loop.time() - well < patience:
+                self._notifier.say(WATCHDOG=1)
+            rounds += 1
+            if rounds % SNAPSHOT_EVERY == 0:
+                self._aside(partial(write_bytes, self._state / SNAPSHOT, body.remember()))
+
+    def _remember(self, body: Body) -> None:
+        write_bytes(self._state / SNAPSHOT, body.remember())
+
+    def _aside(self, job: Callable[[], object]) -> None:
+        self._jobs.append(asyncio.get_running_loop().run_in_executor(None, job))
+
+    def _missed(self) -> None:
+        assert self._tasks is not None, "prices are missed while it runs"
+        self._tasks.create_task(self._agree())
+
+    async def _agree(self) -> None:
+        """After a gap: read the account to its end, however long that takes."""
+        account, waits = self._body.account, self._config.oanda
+        while account is not None:
+            try:
+                await account.keeper.catch_up()
+                break
+            except (Transient, Denied, Unauthorised):
+                await asyncio.sleep(waits.retry_longest_s)
+        self._body.service.agreed()
+
+    # Signals.
+
+    def _told(self) -> None:
+        self._stop.set()
+
+    def _interrupt(self) -> None:
+        self._interrupted = True
+        self._stop.set()
+
+    def _reload(self) -> None:
+        """Read the config again: limits are taken over; what else has changed waits for a restart."""
+        self._notifier.say(RELOADING=1, MONOTONIC_USEC=monotonic_ns() // 1000)
+        try:
+            config = self._again()
+            refuse_unguarded(config)
+        except BadInput as error:
+            self._log.error("reload", refused=str(error))
+        else:
+            service = self._body.service
+            service.take(Limited(service.desk.clock, limits_of(config)))
+            rest = replace(config, risk=self._config.risk, log=self._config.log) != self._config
+            self._log.info("reload", taken=["risk", "log"], needs_restart=rest)
+        self._notifier.say(READY=1)
+
+
+def size_of(config: Config) -> BarSize:
+    """The config's bars."""
+    kind, size = bar_length(config.bar)
+    return BarSize(kind == "clock", size)

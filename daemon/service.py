@@ -1,0 +1,252 @@
+"""The service: what is heard of prices and account becomes inputs of the desk, each journalled before it is applied.
+
+It does no I/O of its own: the feed and the account call it, and the composition root (`daemon/running.py`) keeps it
+company. Everything happens in the event loop's thread, one input at a time.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from broker.oanda import Account, Adopted, Backfill, Beat, Down, Event, FeedEvent, Filled, Gap, Price
+from broker.rfc3339 import rfc3339
+from broker.types import DAY, Bar
+from daemon import events
+from daemon.candlebars import bars_of
+from daemon.config import Config
+from daemon.dayfolders import DayFolders
+from daemon.desk import Desk
+from daemon.events import Barred, Holding, Input, Journal, Missed, Opened, Operator, Quoted, Reconciled, Told
+from daemon.outputs import OverTheWire
+from strategy.session import Session
+
+
+class Service:
+    """One session over live prices.
+
+    Args:
+        config: in force. run: names it in order ids.
+        desk, session: what decides. journal: hears each input first.
+        days: the folders of the run.
+        account, wire: where orders go; None where they are filled on paper.
+        missed: called once for each gap, when the account should be read to its end.
+
+    Attributes:
+        sent: orders that went over the wire so far.
+        heard: lines of the price stream so far.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        run: str,
+        desk: Desk,
+        session: Session,
+        journal: Journal,
+        days: DayFolders,
+        account: Account | None,
+        wire: OverTheWire | None,
+        missed: Callable[[], None],
+    ) -> None:
+        self.config, self.run, self.desk, self.session = config, run, desk, session
+        self._journal, self._days, self._account, self._wire, self._missed = journal, days, account, wire, missed
+        self._day, self._resuming = -1, 0
+        self._why: dict[str, str] = {}
+        self._last: dict[str, tuple[int, int, int]] = {}
+        self._gap_end = 0
+        self.heard = self.sent = self.dropped = 0
+
+    def open(self, why: str) -> None:
+        """Begin, or go on from what the desk remembers.
+
+        Args:
+            why: why entries are vetoed throughout, or "".
+        """
+        for lane in self.session.lanes:
+            bar = lane.bar[0]
+            self._last[lane.instrument.name] = int(bar["time"]), int(bar["bid"]), int(bar["ask"])
+        self._resuming = self.desk.clock
+        self.take(Opened(self.desk.clock, self.run))
+        self.bar("model", why)
+
+    def reconcile(self) -> None:
+        """Take the account's word for what is held."""
+        if self._account is not None:
+            names = [lane.instrument.name for lane in self.session.lanes]
+            self.take(reconciled(self._account, self.desk.clock, names))
+        self._look()
+
+    def warm_up(self, bars: Iterable[tuple[str, Bar]], now: int) -> None:
+        """Take in bars of candles, of before `now` (ns), in the place of quotes that were never heard."""
+        resumed, self._resuming = self._resuming, 0
+        if resumed:
+            self._gap(resumed, now)
+        for name, bar in bars:
+            self.take(events.Backfilled(name, bar))
+
+    def take(self, event: Input) -> None:
+        """Journal an input, apply it, and let the orders go that came of it."""
+        self._journal.take(event)
+        self.desk.apply(event)
+        self._leave()
+
+    def command(self, said: Operator) -> None:
+        """Do what an operator says."""
+        self.take(said)
+
+    def bar(self, by: str, why: str) -> None:
+        """Veto entries because of `why`, or no longer."""
+        if self._why.get(by, "") != why:
+            self._why[by] = why
+            self.take(Barred(self.desk.clock, by, why))
+
+    # Prices.
+
+    def hear(self, event: FeedEvent) -> None:
+        """What the price stream tells."""
+        self.heard += 1
+        match event:
+            case Price():
+                self._price(event)
+            case Beat(time=time):
+                self._enter(time)
+                self.take(events.Beat(time))
+            case Down():
+                self.bar("stream", "stale")
+            case Gap(start=start, end=end):
+                self._gap(start, end)
+            case Backfill():
+                self._backfill(event)
+        self._look()
+
+    def _price(self, price: Price) -> None:
+        bid, ask = price.bid, price.ask
+        if bid > ask and self.config.paper.fix == "swap":
+            bid, ask = ask, bid
+        if not price.tradeable or self._known(price.instrument, price.time, bid, ask):
+            return
+        self._enter(price.time)
+        dropped = bid > ask or bid <= 0
+        self._days.quoted(price.time, dropped)
+        self.dropped += dropped
+        if not dropped:
+            self._last[price.instrument] = price.time, bid, ask
+            if self._why.get("stream") == "stale" or self._account is None:
+                self.bar("stream", "")
+            self.take(Quoted(price.instrument, price.time, bid, ask))
+
+    def _known(self, name: str, time: int, bid: int, ask: int) -> bool:
+        """Whether the snapshot after a restart shows what was heard before it."""
+        last = self._last[name]
+        return time < last[0] or (bool(self._resuming) and (time, bid, ask) == last)
+
+    def _enter(self, time: int) -> None:
+        """See what the time says: a gap since we last ran, or a new day, before which the old one's bars close."""
+        day, before = time // DAY, self._day
+        if self._resuming:
+            resumed, self._resuming = self._resuming, 0
+            if time > resumed:
+                self._gap(resumed, time)
+        if day <= before:
+            return
+        self._day = day
+        if before >= 0:
+            self.take(events.Beat(day * DAY - 1))
+            self.take(Opened(day * DAY, self.run))
+
+    def _gap(self, start: int, end: int) -> None:
+        self._why["stream"], self._gap_end = "gap", end
+        for lane in self.session.lanes:
+            self.take(Missed(lane.instrument.name, start, end))
+        self._missed()
+
+    def agreed(self) -> None:
+        """The account was read to its end after a gap: new exposure may be taken again."""
+        if self._why.get("stream") == "gap":
+            self.bar("stream", "")
+
+    def _backfill(self, event: Backfill) -> None:
+        lane = next(lane for lane in self.session.lanes if lane.instrument.name == event.instrument)
+        if lane.size.clock:
+            for bar in bars_of(event.candles, lane.instrument, lane.size.size):
+                if bar.end <= self._gap_end:
+                    self.take(events.Backfilled(event.instrument, bar))
+
+    # The account.
+
+    def record(self, said: tuple[Event, ...]) -> None:
+        """Journal what the account says, inside the transaction that moves its cursor."""
+        for event in said:
+            self._journal.take(Told(event))
+
+    def apply(self, said: tuple[Event, ...]) -> None:
+        """Apply it."""
+        for event in said:
+            self.desk.apply(Told(event))
+        self._leave()
+        if any(_surprises(event) for event in said):
+            self.reconcile()
+        self._look()
+
+    def _leave(self) -> None:
+        if self._wire is not None:
+            self.sent += self._wire.leave()
+
+    def _look(self) -> None:
+        if self._account is not None:
+            self.bar("account", "" if self._account.ready else "not_ready")
+
+    # What is told of it.
+
+    def status(self) -> dict[str, Any]:
+        """How it stands: one document of JSON's values."""
+        risk = self.session.risk
+        return {
+            "mode": self.config.mode,
+            "run": self.run,
+            "strategy": self.config.strategy,
+            "model": self.session.lanes[0].strategy.model,
+            "state": self.desk.state.value,
+            "clock": rfc3339(self.desk.clock),
+            "barred": {by: why for by, why in self._why.items() if why},
+            "tripped": risk.tripped,
+            "balance": risk.balance,
+            "equity": risk.equity,
+            "decisions": self._days.decisions,
+            "trades": self._days.trades,
+            "orders_sent": self.sent,
+            "quotes_dropped": self.dropped,
+            "folder": str(self._days.path or ""),
+            "instruments": {
+                lane.instrument.name: self._instrument(lane.instrument.name) for lane in self.session.lanes
+            },
+        }
+
+    def _instrument(self, name: str) -> dict[str, Any]:
+        lane = next(lane for lane in self.session.lanes if lane.instrument.name == name)
+        time, bid, ask = self._last[name]
+        position = lane.ledger.position
+        return {
+            "time": rfc3339(time),
+            "bid": lane.instrument.price_float(bid),
+            "ask": lane.instrument.price_float(ask),
+            "units": lane.ledger.units,
+            "open_pips": position.excursion.pnl if position else 0.0,
+            "orders": list(lane.in_flight),
+        }
+
+
+def reconciled(account: Account, time: int, names: Iterable[str]) -> Reconciled:
+    """How the account stands, in the instruments traded."""
+    state = account.book.state
+    held = []
+    for name in names:
+        trades = [trade for trade in state.trades.values() if trade.instrument == name]
+        if units := sum(trade.units for trade in trades):
+            first = trades[0]
+            held.append(Holding(name, units, first.price, first.stop, first.take, first.client_id))
+    orders = tuple(intent.order.id for intent in account.book.log.open())
+    return Reconciled(time, state.balance, tuple(held), orders)
+
+
+def _surprises(event: Event) -> bool:
+    return isinstance(event, Adopted) or (isinstance(event, Filled) and event.external)
