@@ -62,7 +62,8 @@ def test_a_fill_is_compared_with_the_quote_decided_on(lane: Lane) -> None:
     order = Order("mt-1", 0, "EUR_USD", 1000, 0, 0, "entry", 1, "m")
     window.ordered(order, Fill("mt-1", 1, "EUR_USD", 1000, 138012, 138001, 138012, "entry"))
     text = metrics.exposition().decode()
-    assert "micro_trader_fill_difference_pips_sum 0.2" in text
+    assert 'micro_trader_fill_difference_pips_bucket{le="0.1"} 0.0' in text
+    assert 'micro_trader_fill_difference_pips_bucket{le="0.2"} 1.0' in text
     assert 'micro_trader_orders_total{outcome="filled"} 1.0' in text
 
 
