@@ -58,6 +58,7 @@ class Session:
 
     Attributes:
         reducing: each position is closed at its next bar. halted: the strategy's choices are not acted on.
+        sending: told of each order before the broker is.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Session:
         self._broker, self.risk, self._rates, self.account = broker, risk, rates, account
         self._warmup_bars, self.run, self._sink = warmup_bars, run, sink
         self.reducing = self.halted = False
+        self.sending: Callable[[Order], None] | None = None
         self._decisions = self._orders = 0
         for lane in lanes:
             lane.watch = broker.watch(lane.instrument)
@@ -217,6 +219,8 @@ class Session:
     def _send(self, lane: Lane, order: Order) -> None:
         lane.in_flight[order.id] = order
         self.risk.ordered(order.time)
+        if self.sending is not None:
+            self.sending(order)
         self._broker.submit(order)
 
     def book(self, lane: Lane, end: Fill | Cancel | Financing) -> None:
