@@ -1,6 +1,7 @@
 """The journal: every event before it is applied, every output before it is acted on (docs/journal.md)."""
 
 from daemon.journal.chain import Broken, Record
+from daemon.journal.keeping import back_up, drop_some, pack_some
 from daemon.journal.quotes import Group
 from daemon.journal.reading import Event, Found, Snapshot, events, latest, resume
 from daemon.journal.writing import DiskJournal, End
@@ -14,7 +15,10 @@ __all__ = [
     "Group",
     "Record",
     "Snapshot",
+    "back_up",
+    "drop_some",
     "events",
     "latest",
+    "pack_some",
     "resume",
 ]

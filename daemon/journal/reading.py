@@ -99,7 +99,9 @@ def understood(record: Record) -> Event:
 
 
 def _digest_at(db: sqlite3.Connection, seq: int) -> bytes | None:
-    """The digest that stands at a record, None where there is no such record."""
+    """The digest of a record, as the day behind it or the record itself tells; None where neither does."""
+    if (day := db.execute("SELECT before FROM journal_days WHERE first = ?", (seq + 1,)).fetchone()) is not None:
+        return bytes(day[0])
     record = next(records(db, seq), None) if seq else Record(0, "", b"", START)
     return record.digest if record is not None and record.seq == seq else None
 
