@@ -26,7 +26,7 @@ import numpy as np
 from broker.bars import BarSize
 from broker.ledger import Ledger
 from broker.paper import PaperBroker
-from broker.rates import Rates
+from broker.purse import Purse, Terms
 from broker.types import MINUTE, SECOND, Bar, Cancel, Fill, Instrument, Order, Quotes, Trade
 from strategy.baselines import EmaCross
 from strategy.lane import Lane
@@ -62,8 +62,10 @@ def fold_once(columns: tuple[np.ndarray, ...]) -> tuple[float, Counter]:
     strategy = EmaCross(Context(pair, np.random.SeedSequence(0)))
     count = Counter()
     lane = Lane(pair, BarSize(True, MINUTE), None, strategy, Ledger(pair))
-    broker = PaperBroker(SECOND // 10)
-    session = Session([lane], broker, Risk(Limits(), 1e5), Rates(), "USD", 160, "bench", count)
+    purse = Purse("USD", Decimal(100_000), terms=Terms(margin=True))
+    broker = PaperBroker(SECOND // 10, purse=purse)
+    broker.look_at(pair.name, lane.tiers)
+    session = Session([lane], broker, Risk(Limits(), 1e5), purse, "USD", 160, "bench", count)
 
     def feed() -> Iterator[Quotes]:
         for i in range(0, len(columns[0]), BATCH):

@@ -19,6 +19,7 @@ from broker.rates import Rates, exchanged
 from broker.types import Instrument
 
 _ALWAYS, _NEVER = 1 << 62, -(1 << 62)
+_PRECISE = 0.001  # account currency: nearer to a closeout, floats won't do
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +106,7 @@ class Purse(Rates):
     def affords(self, held: Holding, units: int, price: int) -> bool:
         """Whether the account's value covers its margin once so many signed units are filled at `price`, points."""
         opening = self._opening(held, units)
-        rate = self._factor(held.instrument.quote)
-        if not (self.terms.margin and opening) or rate is None:
+        if not (self.terms.margin and opening) or (rate := self._factor(held.instrument.quote)) is None:
             return True
         _, bid, ask = self._quotes[held.instrument.name]
         equity = self.equity()
@@ -120,9 +120,10 @@ class Purse(Rates):
         closing = units - opening
         rate = self._factor(held.instrument.quote)
         if closing and rate is not None:
-            pip = held.instrument.point * held.instrument.points_per_pip
-            commission = rounded(self.terms.commission_pips * pip * abs(closing) * rate)
-            self.balance += self._profit(held, held.instrument.price(price), -closing) - commission
+            self.balance += self._profit(held, held.instrument.price(price), -closing)
+            if self.terms.commission_pips:
+                pip = held.instrument.point * held.instrument.points_per_pip
+                self.balance -= rounded(self.terms.commission_pips * pip * abs(closing) * rate)
         held.units += units
         if opening:
             held.price = price
@@ -153,18 +154,32 @@ class Purse(Rates):
         """Set at which prices a closeout is to be looked into: a quarter of the way there, and then again."""
         if not self.terms.margin:
             return
-        equity = self.equity()
-        room = float(equity.closeout_nav - equity.used / 2)
+        values = [self._floats(held) for held in self._open]
+        room = float(self.balance) + sum(profit - margin / 2 for profit, margin, _ in values)
         for held in self._holdings.values():
-            rate = self._factor(held.instrument.quote) if held.units else None
-            held.watch["closeout"] = _NEVER
-            if held.called or (rate is not None and room <= 0):
+            held.watch["closeout"] = _ALWAYS if held.called else _NEVER
+        for held, (_, _, per_point) in zip(self._open, values, strict=True):
+            if room < _PRECISE:
                 held.watch["closeout"] = _ALWAYS
-            elif rate is not None:
+            elif per_point and not held.called:
                 _, bid, ask = self._quotes[held.instrument.name]
-                per_point = abs(held.units) * float(held.instrument.point * rate * (1 + self._rate(held) / 2))
                 step = min(room / per_point / 2, (bid + ask) / 10)
                 held.watch["closeout"] = held.side * (bid + ask) - max(1, int(step))
+
+    def _floats(self, held: Holding) -> tuple[float, float, float]:
+        """About a position's profit at the mid price, its margin, and what a point against it costs of the two."""
+        if (rate := self._factor(held.instrument.quote)) is None:
+            return 0.0, 0.0, 0.0
+        _, bid, ask = self._quotes[held.instrument.name]
+        point, fee, share = (
+            float(held.instrument.point * rate),
+            float(self.terms.conversion_fee),
+            float(self._rate(held)),
+        )
+        profit = ((bid + ask) / 2 - held.price) * held.units * point
+        profit *= 1 - fee if profit > 0 else 1 + fee
+        margin = (bid + ask) / 2 * abs(held.units) * point * share
+        return profit, margin, abs(held.units) * point * (1 + fee + share / 2)
 
     def standing(self) -> dict[str, Any]:
         """The balance and the positions; `stand` takes them back."""

@@ -82,8 +82,8 @@ def advance(  # type: ignore[no-untyped-def]
         return i, BAR, bar.end
     while i < j:
         time = times[i]
-        why, when = elapse(bars, kind, features, watches, points_per_pip, time)
-        if why != DONE:
+        if clock_ends(bar, time) or is_due(watch, time):
+            why, when = elapse(bars, kind, features, watches, points_per_pip, time)
             return i, why, when
         bid = bids[i]
         ask = asks[i]

@@ -165,3 +165,22 @@ def test_the_account_is_that_of_the_exchange(steps: list[Step], stop: int, curre
     account, theirs = by_account(steps, stop, currency, terms)
     assert paper == [event for event in account if not (len(event) == 2 and event[1] == 0)]
     assert rounded(balance) == theirs
+
+
+@given(
+    moves=st.lists(st.integers(-150, 150), min_size=20, max_size=60),
+    side=st.sampled_from((-1, 1)),
+    currency=st.sampled_from(("USD", "EUR")),
+    fee=st.sampled_from((0, 5)),
+)
+def test_closeouts_come_at_the_quote_that_calls_them(moves: list[int], side: int, currency: str, fee: int) -> None:
+    """However the price wanders there, and in a currency whose rate is the very price that moves."""
+    prices = (110_000 - side * 60 * place + move for place, move in enumerate(moves))
+    steps = [Step(300, price, 8, 0, (10**9, 10**9)) for price in prices]
+    steps[0] = steps[0]._replace(decision=side * 43_000)
+    terms = Terms(margin=True, conversion_fee=Decimal(fee) / 1000)
+    paper, balance = by_paper(steps, 50_000, currency, terms)
+    account, theirs = by_account(steps, 50_000, currency, terms)
+    assert paper == account
+    assert paper[-1][-1] == "risk" or len(steps) < 26
+    assert rounded(balance) == theirs
