@@ -95,6 +95,18 @@ class ModelFolders:
         except OSError as error:
             raise BadInput(f"no model {key!r}", where=str(path), mend="see `models list`") from error
 
+    def added(self, key: str) -> int:
+        """When a model was added, ns since the epoch by the file system's clock.
+
+        Raises:
+            BadInput: there is no such model.
+        """
+        path = self.root / key / MANIFEST
+        try:
+            return path.stat().st_mtime_ns
+        except OSError as error:
+            raise BadInput(f"no model {key!r}", where=str(path), mend="see `models list`") from error
+
     def damage(self, key: str) -> str | None:
         """What is wrong with a model's bytes; None: they are what its name says."""
         try:
