@@ -25,7 +25,8 @@ class Play:
         trades: `[trades] float64` pips of each, in order of their close.
         bars: `[bars] float64` pips that each bar from the first decision on added, closed and open.
         in_market: bars that began with a position.
-        decision_ms, decision_ms_p99: half, and 99 %, of the decisions were faster. finite: it answered nothing but finite numbers; else the rest is empty.
+        decision_ms, decision_ms_p99: half, and 99 %, of the decisions were faster.
+        finite: it answered nothing but finite numbers; else the rest is empty.
     """
 
     trades: Float64s
