@@ -18,7 +18,7 @@ FLAGS ?=
 TESTS ?=
 BENCH ?= features
 
-.PHONY: help setup demo test check bench learn-table format docs clean
+.PHONY: help setup demo test check bench faults learn-table format docs clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*##(.*)/\1\t\2/p' Makefile | expand -t 14
@@ -57,6 +57,10 @@ check: $(READY)  ## lint, types, and the order of the four floors
 
 bench: $(READY)  ## measure: BENCH=features, or another module of benchmarks/
 	@$(BIN)/python -m benchmarks.$(BENCH) $(FLAGS)
+
+faults: $(READY)  ## a thousand seeded runs through every fault, and a hundred with kill -9 (half an hour): FLAGS='--seed 7'
+	@$(BIN)/python -m benchmarks.faults $(FLAGS)
+	$(if $(FLAGS),,$(BIN)/python -m benchmarks.faults --processes --runs 100)
 
 learn-table: $(READY)  ## train and score on markets of known optimum, cell by cell (hours; resumable): FLAGS='--seeds 1'
 	@$(BIN)/python -m benchmarks.learn $(FLAGS)

@@ -372,3 +372,19 @@ def test_transactions_that_cannot_be_read_are_skipped_in_the_end() -> None:
             assert made.heard.of(Adopted) == [Adopted(EUR_USD, 30, 70)]
 
     run(main)
+
+
+def test_filled_events_carry_what_the_ledger_needs() -> None:
+    """A fill's event names the order, the trade, the money and the quote; the cursor is past it."""
+
+    async def main() -> None:
+        async with rig(Desk()) as made:
+            made.account.submit(entry(1, -500))
+            await made.until(lambda: made.heard.of(Filled))
+            event = made.heard.of(Filled)[0]
+            assert (event.client_id, event.opened, event.reason) == ("mt-test-1", 3, "MARKET_ORDER")
+            assert (str(event.balance), event.fill.units, event.fill.price) == ("100000.0", -500, 138676)
+            cursor = made.db.execute("SELECT cursor FROM oanda_accounts").fetchone()[0]
+            assert cursor >= event.transaction
+
+    run(main)

@@ -1,0 +1,62 @@
+"""Many seeded runs of client and emulator through every fault of the plane, and kill -9 of both.
+
+    python -m benchmarks.faults --runs 1000               # in virtual time, over a pipe in memory
+    python -m benchmarks.faults --processes --runs 100    # as processes, over sockets
+    python -m benchmarks.faults --seed 59                 # one run alone, with its traceback
+
+Run it from the repository's root. After each run no order is doubled or forgotten, no fill lost or counted twice, the
+ledger is the account's, the limit was kept, no entry left while a stream was stale, and trading goes on
+(tests/broker/faults/verdict.py).
+"""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from tests.broker.faults.processes import killing
+from tests.broker.faults.world import stormy
+
+
+def one(seed: int, processes: bool) -> Counter[str]:
+    """One run, in a folder of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        return asyncio.run(killing(seed, Path(folder))) if processes else stormy(seed, Path(folder))
+
+
+def many(seeds: range, processes: bool) -> int:
+    """Run them all, say what they were about, and how many failed."""
+    counts: Counter[str] = Counter()
+    failed = 0
+    for seed in seeds:
+        try:
+            counts += one(seed, processes)
+        except (Exception, asyncio.CancelledError) as wrong:  # noqa: BLE001 - the next seed is another matter
+            failed += 1
+            print(f"seed {seed}: {type(wrong).__name__}: {str(wrong)[:300]}", flush=True)
+        if sys.stderr.isatty():
+            print(f"\r{seed - seeds.start + 1}/{len(seeds)}", end="", file=sys.stderr, flush=True)
+    print(f"{len(seeds)} runs, {failed} failed")
+    for name, count in sorted(counts.items()):
+        print(f"  {name}: {count:,}")
+    return failed
+
+
+def main() -> None:
+    """Read the arguments and run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=1000)
+    parser.add_argument("--first", type=int, default=0, help="seed of the first run")
+    parser.add_argument("--seed", type=int, help="this run alone")
+    parser.add_argument("--processes", action="store_true", help="real processes and sockets, killed with signal 9")
+    options = parser.parse_args()
+    if options.seed is not None:
+        print(dict(one(options.seed, options.processes)))
+        return
+    sys.exit(min(1, many(range(options.first, options.first + options.runs), options.processes)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""Emulator and client as processes, over sockets; both killed with signal 9 at random instants."""
+
+import asyncio
+import contextlib
+import json
+import os
+import sqlite3
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections import Counter
+from pathlib import Path
+from random import Random
+
+import aiohttp
+
+from broker.rfc3339 import rfc3339
+from tests.broker.faults.client import WAITS
+from tests.broker.faults.trader import LIMIT
+from tests.broker.faults.verdict import Json, check_books, read_books, tally
+from tests.broker.faults.weather import CALM, gust
+from tests.broker.faults.world import walk
+
+ROOT = Path(__file__).parents[3]
+TOKEN = "t0ken-0f-killed-processes"
+SPEED = 20  # emulated over wall time
+STORM_S, PATIENCE_S, LATENESS_S = 8.0, 90.0, 1.0
+
+
+class Pair:
+    """An emulator and a client.
+
+    Args:
+        folder: for their files.
+    """
+
+    def __init__(self, seed: int, folder: Path) -> None:
+        self.seed, self.folder, self.dice = seed, folder, Random(seed)
+        self._environ = {**os.environ, "PYTHONPATH": str(ROOT), "OANDA_TOKEN": TOKEN}
+        self._lives = 0
+        self.kills: Counter[str] = Counter()
+        self._emulator: Process | None = None
+        self._client: Process | None = None
+        self._where: Json = {"rest": "http://127.0.0.1:0"}
+        quotes = walk(seed)
+        rows = zip(quotes.time.tolist(), quotes.bid.tolist(), quotes.ask.tolist(), strict=True)
+        lines = [f"{rfc3339(time)},{bid / 1e5:.5f},{ask / 1e5:.5f}\n" for time, bid, ask in rows]
+        (folder / "EUR_USD-walk.csv").write_text("time,bid,ask\n" + "".join(lines))
+
+    async def open_emulator(self) -> None:
+        """Start the emulator, on the port that it had."""
+        port = self._where["rest"].rpartition(":")[2]
+        command = [sys.executable, "-m", "daemon", "emulator", "--ticks", "EUR_USD-walk.csv", "--state", "state.db"]
+        options = ["--port", port, "--speed", f"{SPEED}x", "--loop", "--faults", f"seed={self.seed}"]
+        self._emulator = await self._start([*command, *options])
+        assert self._emulator.stdout is not None
+        self._where = json.loads(await self._emulator.stdout.readline())
+
+    async def open_client(self, *options: str) -> None:
+        """Start the client from its order log."""
+        self._lives += 1
+        life = f"{self.seed}-{self._lives}"
+        command = [sys.executable, "-m", "tests.broker.faults.client", "client.db", self._where["rest"], life, *options]
+        self._client = await self._start(command)
+
+    async def _start(self, command: list[str]) -> Process:
+        with (self.folder / "said.txt").open("ab") as said:
+            return await asyncio.create_subprocess_exec(
+                *command, cwd=self.folder, env=self._environ, stdout=PIPE, stderr=said
+            )
+
+    async def kill(self, process: Process | None, name: str) -> None:
+        """Signal 9."""
+        if process is not None:
+            self.kills[f"{name} killed"] += 1
+            assert process.returncode is None, (self.folder / "said.txt").read_text()
+            process.kill()
+            await process.wait()
+
+    async def tell(self, operation: str, body: Json) -> None:
+        """Use the control plane."""
+        async with aiohttp.ClientSession() as session:
+            url = f"{self._where['control']}/{operation}"
+            async with session.post(url, json=body) as answer:
+                assert answer.status == 200, await answer.text()
+
+    async def storm(self) -> None:
+        """Let them trade through faults and kills."""
+        await self.open_emulator()
+        await self.open_client()
+        loop = asyncio.get_running_loop()
+        over = loop.time() + STORM_S
+        while loop.time() < over:
+            await asyncio.sleep(self.dice.uniform(0.0, 1.0))
+            match self.dice.randrange(10):
+                case 0:
+                    await self.kill(self._client, "client")
+                    await self.open_client()
+                case 1:
+                    await self.kill(self._emulator, "emulator")
+                    await self.open_emulator()
+                case _:
+                    await self.tell(*gust(self.dice, 1 / SPEED))
+
+    async def settle(self) -> None:
+        """Let everything calm down, and the client show that it trades on."""
+        await self.tell(*CALM)
+        await self.tell("halt", {"instrument": "EUR_USD", "halted": False})
+        await self.kill(self._client, "client")
+        await self.open_client("--settle")
+        assert self._client is not None
+        async with asyncio.timeout(PATIENCE_S):
+            ended = await self._client.wait()
+        assert ended == 0, (self.folder / "said.txt").read_text()
+
+    async def close(self) -> None:
+        """End both."""
+        for process in (self._client, self._emulator):
+            if process is not None and process.returncode is None:
+                process.kill()
+                await process.wait()
+
+    def check(self) -> Counter[str]:
+        """The books are right, and nobody wrote the token down; what the run was about."""
+        with contextlib.closing(sqlite3.connect(self.folder / "state.db")) as db:
+            log = [json.loads(row[0]) for row in db.execute("SELECT body FROM transactions ORDER BY id")]
+        for path in self.folder.iterdir():
+            assert TOKEN.encode() not in path.read_bytes(), f"the token is in {path.name}"
+        with contextlib.closing(sqlite3.connect(self.folder / "client.db")) as db:
+            check_books(read_books(db), log, LIMIT, WAITS.silence + LATENESS_S)
+            return tally(db, log) + self.kills
+
+
+async def killing(seed: int, folder: Path) -> Counter[str]:
+    """One run, and what it was about.
+
+    Raises:
+        AssertionError: the books are wrong. TimeoutError: it did not settle.
+    """
+    pair = Pair(seed, folder)
+    try:
+        await pair.storm()
+        await pair.settle()
+        return pair.check()
+    finally:
+        await pair.close()
