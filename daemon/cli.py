@@ -23,6 +23,7 @@ PROGRAM = "micro-trader"
 DONE, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
 COMMANDS: Mapping[str, str] = {
+    "run": "trade live prices, on paper or for real, until stopped",
     "replay": "replay recorded ticks through the live code path, and report",
     "train": "learn from recorded ticks and register a candidate model",
     "study": "walk-forward study of model and baselines",
