@@ -29,6 +29,8 @@ class Bookkeeper:
         self.bars = self.decisions = self.orders = 0
         self._closed_pips = 0.0
         self._open_pips: dict[str, float] = {}
+        self._entries: dict[str, list[Fill]] = {}
+        self._opened: dict[str, int] = {}
 
     def decided(self, seen: Observation, choice: Choice, target: int, veto: str | None, model: str) -> None:
         """Log a decision."""
@@ -42,6 +44,8 @@ class Bookkeeper:
         self._folder.order(order, end, instrument)
         if isinstance(end, Fill):
             self.costs.fill(end, instrument, trades=2 if order.reason == "reverse" else 1)
+            if order.opens:
+                self._entries[order.instrument] = [*self._entries.get(order.instrument, [])[-1:], end]
 
     def traded(self, trade: Trade, fill: Fill) -> None:
         """Log a completed trade."""
@@ -50,7 +54,11 @@ class Bookkeeper:
         self._folder.trade(trade, instrument)
         if not fill.order_id:
             self.costs.fill(fill, instrument)
+        if self._opened.get(trade.instrument) == trade.open_time:
+            self._part(trade, instrument)
+        self._opened[trade.instrument] = trade.open_time
         self.costs.commission(self._commission)
+        self.costs.interest(trade.financing, trade.currency)
         self._closed_pips += trade.pips
         self._mark(trade.instrument, 0.0)
 
@@ -77,6 +85,12 @@ class Bookkeeper:
             latency=latency,
             decision_log_sha256=self._folder.decision_log_sha256,
         )
+
+    def _part(self, trade: Trade, instrument: Instrument) -> None:
+        """Another part of a position has the same entry, whose cost is in its pips too."""
+        for entry in self._entries.get(trade.instrument, []):
+            if entry.time == trade.open_time:
+                self.costs.fill(entry, instrument)
 
     def _mark(self, instrument: str, open_pips: float) -> None:
         self._open_pips[instrument] = open_pips

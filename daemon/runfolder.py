@@ -120,7 +120,8 @@ class RunFolder:
         """Append a market order with its end; a cancelled or rejected one has no fill."""
         result: tuple[object, ...]
         if isinstance(end, Fill):
-            result = ("filled", rfc3339(end.time), instrument.price(end.price), order.reason)
+            part = "" if end.units == order.units else f" ({abs(end.units)} filled)"
+            result = ("filled", rfc3339(end.time), instrument.price(end.price), f"{order.reason}{part}")
         else:
             result = (end.outcome, "", "", end.reason)
         side = "buy" if order.units > 0 else "sell"

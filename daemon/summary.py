@@ -66,6 +66,11 @@ class Costs:
         """Add a completed trade's commission."""
         self.commission_pips += pips
 
+    def interest(self, amount: Decimal, currency: str) -> None:
+        """Add the financing within a completed trade's profit."""
+        if amount:
+            self.financing[currency] = self.financing.get(currency, Decimal(0)) + amount
+
     def document(self, net_pips: float) -> dict[str, Any]:
         """The summary's `costs`."""
         return {

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from broker.errors import Fatal
 from broker.ledger import Excursion, Ledger, amddp1
-from broker.types import Fill, Instrument, Order
+from broker.types import Fill, Financing, Instrument, Order
 
 EUR_USD = Instrument("EUR_USD", -4, 5, Decimal("0.02"))
 USD_JPY = Instrument("USD_JPY", -2, 3, Decimal("0.04"))
@@ -118,3 +118,36 @@ def test_a_fill_never_adds_to_a_position() -> None:
     ledger.on_fill(fill(1000, 110_000, 110_010), order(1000), Decimal(1), "USD")
     with pytest.raises(Fatal, match="adds to an open position"):
         ledger.on_fill(fill(1, 110_000, 110_010), order(1), Decimal(1), "USD")
+
+
+def test_interest_is_money_and_no_pips() -> None:
+    """It is in the profit of the parts that earned it, by their units, and in nobody's pips or reward."""
+    ledger = Ledger(EUR_USD)
+    ledger.on_fill(fill(1000, 110_000, 110_010), order(1000), Decimal(1), "USD")
+    ledger.on_financing(Financing("EUR_USD", 1, Decimal("-0.5000"), "USD"), "USD")
+    part = ledger.on_fill(fill(-400, 110_020, 110_030), None, Decimal(1), "USD")
+    ledger.on_financing(Financing("EUR_USD", 2, Decimal("0.1000"), "USD"), "USD")
+    rest = ledger.on_fill(fill(-600, 110_020, 110_030), None, Decimal(1), "USD")
+    assert (part.financing, rest.financing) == (Decimal("-0.2"), Decimal("-0.2"))
+    assert (part.pnl, rest.pnl) == (Decimal("0.04") - Decimal("0.2"), Decimal("0.06") - Decimal("0.2"))
+    assert part.pips == rest.pips == 1.0
+
+
+def test_interest_in_the_quote_currency_is_converted_with_the_profit() -> None:
+    """It was booked before a rate was known."""
+    for rate, pnl in ((None, Decimal(150)), (Decimal("0.01"), Decimal("1.5"))):
+        ledger = Ledger(USD_JPY)
+        ledger.on_fill(fill(1000, 110_000, 110_010, pair=USD_JPY), order(1000), None, "USD")
+        ledger.on_financing(Financing("USD_JPY", 1, Decimal(-50), "JPY"), "USD")
+        trade = ledger.on_fill(fill(-1000, 110_210, 110_220, pair=USD_JPY), None, rate, "USD")
+        assert trade.pnl == pnl
+
+
+@pytest.mark.parametrize(("bid", "pnl"), [(110_210, "1.98"), (109_810, "-2.02")])
+def test_a_conversion_costs_its_fee(bid: int, pnl: str) -> None:
+    """A gain becomes less and a loss more, and what needs no conversion pays none."""
+    for pair, rate, money in ((USD_JPY, Decimal("0.01"), Decimal(pnl)), (EUR_USD, Decimal(1), None)):
+        ledger = Ledger(pair, conversion_fee=Decimal("0.01"))
+        ledger.on_fill(fill(1000, 110_000, 110_010, pair=pair), order(1000), rate, "USD")
+        trade = ledger.on_fill(fill(-1000, bid, bid + 10, pair=pair), None, rate, "USD")
+        assert trade.pnl == (Decimal(bid - 110_010) / 100 if money is None else money)

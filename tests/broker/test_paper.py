@@ -1,7 +1,13 @@
-"""The paper broker: prevailing quotes, held levels, orders whose position is gone, and the end of the quotes."""
+"""The paper broker: prevailing quotes, tiers, held levels, orders that must not fill, and the end of the quotes."""
 
 from decimal import Decimal
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.account.drafts import UNITS_MAXIMUM
+from broker.account.tiers import Tier
 from broker.paper import NEVER, PaperBroker
 from broker.types import Cancel, Fill, Instrument, Order
 
@@ -79,3 +85,86 @@ def test_the_end_settles_what_is_due_and_closes_what_is_open() -> None:
     assert (filled.time, filled.price, late.reason) == (100, 110_010, "end_of_quotes")
     assert (closed.order_id, closed.reason, closed.time, closed.price) == ("", "end", 100, 110_000)
     assert broker.finish("EUR_USD", 100, 110_000, 110_010) == []
+
+
+def thin(broker: PaperBroker, *sizes: int) -> None:
+    """Tiers a pip apart from 1.1000 down and 1.1001 up."""
+    broker.look_at(
+        "EUR_USD",
+        lambda side: tuple(
+            Tier(Decimal((110_010 if side > 0 else 110_000) + 10 * side * place), size)
+            for place, size in enumerate(sizes)
+        ),
+    )
+
+
+@given(sizes=st.lists(st.integers(1, 5000), min_size=1, max_size=5), units=st.integers(1, 20_000), side=st.booleans())
+def test_an_order_walks_the_tiers(sizes: list[int], units: int, side: bool) -> None:
+    """It pays the mean of what it takes, rounded against it; what all tiers lack cancels it whole."""
+    broker, sign = PaperBroker(latency=0), 1 if side else -1
+    broker.watch(EUR_USD)
+    thin(broker, *sizes)
+    broker.submit(order(1, 0, sign * units))
+    end = broker.settle("EUR_USD", 110_000, 110_010)
+    if units > sum(sizes):
+        assert isinstance(end, Cancel)
+        assert (end.outcome, end.reason) == ("cancelled", "INSUFFICIENT_LIQUIDITY")
+        return
+    each = [place for place, size in enumerate(sizes) for _ in range(size)][:units]
+    paid = sum((110_010 if side else 110_000) + sign * 10 * place for place in each)
+    assert isinstance(end, Fill)
+    assert end.units == sign * units
+    assert end.price * units * sign >= paid * sign > (end.price - sign) * units * sign
+
+
+def test_an_order_may_be_filled_in_part() -> None:
+    """IOC: what there is is filled, the rest of an exit stays open, and nothing at all is a cancellation."""
+    broker = PaperBroker(latency=0, partial=True)
+    watch = broker.watch(EUR_USD)
+    thin(broker, 400)
+    broker.submit(order(1, 0, 1000, stop=50))
+    assert broker.settle("EUR_USD", 110_000, 110_010).units == 400
+    thin(broker, 300)
+    broker.submit(order(2, 1, -400, "close"))
+    assert broker.settle("EUR_USD", 110_000, 110_010).units == -300
+    assert (watch["side"][0], watch["floor"][0]) == (1, 109_960)
+    thin(broker, 0)
+    broker.submit(order(3, 2, -100, "close"))
+    assert broker.settle("EUR_USD", 110_000, 110_010).reason == "INSUFFICIENT_LIQUIDITY"
+    assert broker.trigger("EUR_USD", "stop", 3, 109_950, 109_960).units == -100
+
+
+def test_a_take_profit_waits_for_all_at_its_price() -> None:
+    """It is a limit: deeper tiers do not count for it; a stop takes whatever there is."""
+    broker = PaperBroker(latency=0)
+    broker.watch(EUR_USD)
+    broker.submit(order(1, 0, 1000, stop=50, take=30))
+    broker.settle("EUR_USD", 110_000, 110_010)
+    broker.look_at("EUR_USD", lambda side: (Tier(Decimal(110_045), 600), Tier(Decimal(110_035), 600)))
+    assert broker.trigger("EUR_USD", "take_profit", 5, 110_045, 110_050) is None
+    broker.look_at("EUR_USD", lambda side: (Tier(Decimal(110_045), 600), Tier(Decimal(110_040), 600)))
+    fill = broker.trigger("EUR_USD", "take_profit", 6, 110_045, 110_050)
+    assert (fill.units, fill.price) == (-1000, 110_043)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "end"),
+    [
+        ((1000, "entry"), (-1000, "entry"), ("cancelled", "position_there")),
+        ((1000, "entry"), (1000, "close"), ("cancelled", "position_gone")),
+        ((1000, "entry"), (2000, "reverse"), ("cancelled", "position_gone")),
+        (None, (-2000, "reverse"), ("cancelled", "position_gone")),
+        (None, (UNITS_MAXIMUM + 1, "entry"), ("rejected", "UNITS_LIMIT_EXCEEDED")),
+    ],
+)
+def test_an_order_that_meets_another_position_than_it_was_made_for(first, second, end) -> None:
+    """An entry never adds to one, an exit never opens one: what was to come before may have been refused."""
+    broker = PaperBroker(latency=0)
+    broker.watch(EUR_USD)
+    if first is not None:
+        broker.submit(order(1, 0, *first))
+        broker.settle("EUR_USD", 110_000, 110_010)
+    broker.submit(order(2, 1, *second))
+    cancel = broker.settle("EUR_USD", 110_000, 110_010)
+    assert isinstance(cancel, Cancel)
+    assert (cancel.outcome, cancel.reason) == end
