@@ -17,7 +17,7 @@ from training.heldout import Score
 from training.job import Job
 from training.model_folders import ModelFolders
 from training.networks import Networks
-from training.selfplay import Play, play_rules
+from training.selfplay import play_rules
 from training.stock import figures
 from training.stopwatch import Stopwatch
 from training.targets import legal_table
@@ -27,9 +27,9 @@ def finish(
     job: Job, course: Course, data: Mapping[str, Any], watch: Stopwatch, elapsed: Callable[[], int]
 ) -> dict[str, Any]:
     """Decide whether it may trade, add the candidate, and keep the transcript."""
-    beta = Play().beta
     with watch.part("final search"):
-        score = course.searched_score(beta)
+        beta, walked = course.play()
+    score = walked.score()
     status = TRAINED if course.trades(score) else ABSTAINS
     networks = Networks(course.learner.networks.sizes)
     networks.load_state_dict({name: torch.from_numpy(values) for name, values in course.best.items()})
@@ -45,7 +45,13 @@ def finish(
         deviation=course.normaliser.deviation,
         discount=recipe.discount,
         search=play_rules(beta),
-        metrics={"held_out": asdict(score), "looks": len(course.looks), "losses": asdict(last.losses)},
+        metrics={
+            "held_out": asdict(score),
+            "raw": asdict(course.raw.score()),
+            "beta": beta,
+            "looks": course.counted,
+            "losses": asdict(last.losses),
+        },
         data=data,
         config={"recipe": asdict(recipe), "steps": last.step, "workers": job.workers},
         code_version=job.code_version,
@@ -59,6 +65,8 @@ def finish(
         **speeds(course, elapsed()),
         "losses": asdict(last.losses),
         "held_out": asdict(score),
+        "raw": asdict(course.raw.score()),
+        "beta": beta,
         "data": dict(data),
         "store": figures(course),
         "seconds": elapsed() / 1e9,

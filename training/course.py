@@ -1,9 +1,10 @@
 """A course: the whole run of a learner over tapes, pass by pass, and the weights that it ends with.
 
 What the store remembers is learned from beside the tapes, or alone. The last quarter of every tape is held out; without
-a tape, the last quarter of what is remembered unselected. After each pass the averaged networks are scored on it; the
-best are kept. Whether they may trade is decided by what play with search earns there: significantly more than
-nothing, counting how often was looked, or the model abstains.
+a tape, the last quarter of what is remembered unselected. After each pass the averaged networks are scored on it. The
+newest are kept, unless earlier ones earned more than luck explains: the largest of many noisy scores is mostly noise.
+How strongly they search is decided there too, and whether they may trade: what they earn must be significantly more
+than nothing, counting how often was looked, or the model abstains.
 """
 
 import json
@@ -18,11 +19,10 @@ from torch import Tensor
 from broker.errors import BadInput
 from broker.types import Float64s
 from strategy.features import FeatureSet
-from strategy.network_layout import Sizes, pack
+from strategy.network_layout import Sizes
 from strategy.network_tile import Float32s
-from strategy.search import new_search
-from strategy.search_tree import ONE_SIDE, REVERSIBLE, rules
-from training.heldout import Score, score, threshold
+from training.exam import Exam
+from training.heldout import Score, Walked, advantage, score, strongest, threshold
 from training.inputs import Normaliser, fit
 from training.learner import Batch, Learner, Losses, Recipe
 from training.lessons import Lessons
@@ -30,7 +30,7 @@ from training.memory import Stored
 from training.players import Players
 from training.quality import Half
 from training.remembered import Recall, Remembered, together
-from training.selfplay import Lanes, Play, best_actions, play_rules
+from training.selfplay import Lanes, Play
 from training.stopwatch import Stopwatch, standing
 from training.tape import Tape, mirror_of
 from training.targets import Bools, Prices
@@ -39,7 +39,8 @@ HELD_OUT = 0.25
 """Share of a tape, its end, that is never learned from."""
 FEWEST = 2000
 """Decisions below which nothing can be learned or told from luck."""
-SCORED_AT_ONCE = 64
+STRENGTHS = (0.5, 1.0, 2.0, 4.0)
+"""Betas that are tried on the held-out data; 0, the raw policy, is the one to beat."""
 
 
 class NotANumber(Exception):
@@ -91,7 +92,7 @@ class Course:
 
     Attributes:
         lessons: of the tapes. remembered: of the store. learner: what learns.
-        looks: one a pass. best: weights with the best held-out score. played: decisions of self-play.
+        looks: one a pass. played: decisions of self-play.
 
     Raises:
         BadInput: there is too little data.
@@ -108,11 +109,11 @@ class Course:
         start: tuple[Mapping[str, Float32s], Normaliser] | None = None,
         stored: Stored | None = None,
     ) -> None:
-        known, self._held = _split(tapes) if tapes or stored is None else _split_of(stored)
+        known, held = _split(tapes) if tapes or stored is None else _split_of(stored)
         mirror = mirror_of(features)
         both = known + [mirror.of(tape, sizes.outcomes) for tape in known]
         self.normaliser = start[1] if start else fit(np.concatenate([tape.rows for tape in both]), features)
-        self._held_rows = [self.normaliser.of(tape.rows) for tape in self._held]
+        self._exam = Exam(held, self.normaliser, legal, sizes, plan.simulations, plan.recipe.discount)
         self.learner = Learner(sizes, plan.recipe, legal, plan.seed)
         if start:
             self.learner.start_from(start[0])
@@ -134,8 +135,8 @@ class Course:
         self._per_pass = max(sum(map(len, known)) // plan.recipe.batch, 1)
         self.total = min(plan.recipe.passes * self._per_pass, plan.steps or 10**12)
         self.looks: list[Look] = []
-        self.best = self._snapshot()
-        self.best_pips = -np.inf
+        self._leader = self._snapshot()
+        self._leading = self._newest = Walked(np.zeros(0), np.zeros(0, np.int64))
         self.played = 0
 
     @property
@@ -146,8 +147,7 @@ class Course:
     @property
     def held_out(self) -> list[tuple[Tape, Tensor]]:
         """The tapes that are never learned from, with their inputs from all sides `[n, 3, k]`."""
-        sides = [torch.from_numpy(self.normaliser.from_all_sides(rows)) for rows in self._held_rows]
-        return list(zip(self._held, sides, strict=True))
+        return self._exam.inputs
 
     @property
     def progress(self) -> float:
@@ -170,10 +170,11 @@ class Course:
             if self.remembered:
                 self.remembered.flush()
             with plan.watch.part("held-out scores"):
-                look = Look(self.learner.steps, self._raw_score(), mean_losses(losses))
+                self._newest = self._exam.raw(self.learner)
+                look = Look(self.learner.steps, self._newest.score(), mean_losses(losses))
+            if not self.looks or self._newest.pips.sum() > self._leading.pips.sum():
+                self._leader, self._leading = self._snapshot(), self._newest
             self.looks.append(look)
-            if look.score.pips > self.best_pips:
-                self.best, self.best_pips = self._snapshot(), look.score.pips
             yield look
 
     def _play(self) -> None:
@@ -220,31 +221,40 @@ class Course:
     def _snapshot(self) -> dict[str, Float32s]:
         return {name: tensor.numpy().copy() for name, tensor in self.learner.average.state_dict().items()}
 
-    def _raw_score(self) -> Score:
-        """Of the policy without search, on the held-out data."""
-        choices = []
-        for rows in self._held_rows:
-            logits, _ = self.learner.look(torch.from_numpy(self.normaliser.from_all_sides(rows)))
-            choices.append(logits.argmax(-1).numpy())
-        return score_of(self._held, choices)
+    @property
+    def _fallen(self) -> bool:
+        """Whether the newest weights are worse than the leading ones by more than luck."""
+        return advantage(self._leading, self._newest) > threshold(len(self.looks))
+
+    @property
+    def best(self) -> dict[str, Float32s]:
+        """The weights to play with."""
+        return self._leader if self._fallen else self._snapshot()
+
+    @property
+    def raw(self) -> Walked:
+        """What the best weights earn on the held-out data without search."""
+        return self._leading if self._fallen else self._newest
+
+    def play(self) -> tuple[float, Walked]:
+        """The strength of search that the best weights are to play with, and what they earn so on the held-out data."""
+        tensors = self.best
+        searched = {beta: self._exam.searched(tensors, beta) for beta in STRENGTHS}
+        beta = strongest(self.raw, searched)
+        return beta, searched[beta] if beta else self.raw
 
     def searched_score(self, beta: float) -> Score:
-        """Of the best weights with search, on the held-out data."""
-        plan = self._plan
-        chosen = rules(
-            simulations=plan.simulations,
-            outcomes=self._sizes.outcomes,
-            legality=REVERSIBLE if self._legal[0, 1] else ONE_SIDE,
-            discount=plan.recipe.discount,
-            **play_rules(beta),
-        )
-        search = new_search(pack(self._sizes, self.best), chosen, 3 * SCORED_AT_ONCE)
-        side = self.normaliser.side
-        return score_of(self._held, [best_actions(rows, side, self._legal, search) for rows in self._held_rows])
+        """Of the best weights with a search of this strength, on the held-out data."""
+        return self._exam.searched(self.best, beta).score()
 
     def trades(self, found: Score) -> bool:
         """Whether a held-out score is more than luck."""
-        return found.z > threshold(len(self.looks) + 1)
+        return found.z > threshold(self.counted)
+
+    @property
+    def counted(self) -> int:
+        """Looks at the held-out data so far, those with search included."""
+        return len(self.looks) + len(STRENGTHS)
 
     def close(self) -> None:
         """End the players, and let go of the store."""
@@ -259,8 +269,9 @@ class Course:
             "learner": self.learner.state(),
             "generator": json.dumps(self._generator.bit_generator.state),
             "looks": json.dumps([asdict(look) for look in self.looks]),
-            "best": {name: torch.from_numpy(values) for name, values in self.best.items()},
-            "best_pips": float(self.best_pips),
+            "leader": {name: torch.from_numpy(values) for name, values in self._leader.items()},
+            "leading": [torch.from_numpy(column) for column in (self._leading.pips, self._leading.held)],
+            "newest": [torch.from_numpy(column) for column in (self._newest.pips, self._newest.held)],
             "played": self.played,
             "remembered": self.remembered.state() if self.remembered else None,
         }
@@ -272,8 +283,11 @@ class Course:
         self.looks = [
             Look(look["step"], Score(**look["score"]), Losses(**look["losses"])) for look in json.loads(state["looks"])
         ]
-        self.best = {name: tensor.numpy() for name, tensor in state["best"].items()}
-        self.best_pips, self.played = float(state["best_pips"]), int(state["played"])
+        self._leader = {name: tensor.numpy() for name, tensor in state["leader"].items()}
+        self._leading, self._newest = (
+            Walked(*(column.numpy() for column in state[name])) for name in ("leading", "newest")
+        )
+        self.played = int(state["played"])
         if self.remembered and state["remembered"]:
             self.remembered.restore(state["remembered"])
 

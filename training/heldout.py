@@ -1,5 +1,6 @@
 """The held-out score: pips on data that were not learned from, and whether they are more than luck."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -10,6 +11,8 @@ from training.targets import Ints, Prices, walk
 
 BLOCK = 50
 """Bars whose sum counts as one observation, so that neighbouring bars of one trade count once."""
+PRUDENCE = 0.5
+"""Standard errors that search must be ahead of the raw policy by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +30,52 @@ class Score:
     in_market: float
 
 
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """A policy's way along the held-out data.
+
+    Attributes:
+        pips: `[n] float64`, of each bar. held: `[n] int64`, the position in it.
+    """
+
+    pips: Float64s
+    held: Ints
+
+    def score(self) -> Score:
+        """Its score."""
+        opened = (self.held != 0) & (self.held != np.concatenate([[0], self.held[:-1]]))
+        n = max(len(self.pips), 1)
+        return Score(
+            float(self.pips.sum() / n * 1000.0),
+            significance(self.pips),
+            float(opened.sum() / n * 1000.0),
+            float((self.held != 0).mean()),
+        )
+
+
 def score(prices: Prices, choice: Ints) -> Score:
     """Of always taking `choice` `[n, 3]`, from flat."""
-    pips, held = walk(prices, choice)
-    opened = (held != 0) & (held != np.concatenate([[0], held[:-1]]))
-    n = max(len(pips), 1)
-    return Score(
-        float(pips.sum() / n * 1000.0), significance(pips), float(opened.sum() / n * 1000.0), float((held != 0).mean())
-    )
+    return Walked(*walk(prices, choice)).score()
+
+
+def advantage(one: Walked, other: Walked) -> float:
+    """z of what one earned more than the other on the same bars."""
+    return significance(one.pips - other.pips)
+
+
+def strongest(raw: Walked, searched: Mapping[float, Walked]) -> float:
+    """The beta whose lead over the raw policy on the same bars, less half a standard error, is largest; 0: none leads.
+
+    Args:
+        searched: by beta.
+    """
+    best, most = 0.0, 0.0
+    for beta, walked in searched.items():
+        lead, z = float((walked.pips - raw.pips).mean()), advantage(walked, raw)
+        sure = lead * (1.0 - PRUDENCE / z) if z > 0.0 else 0.0
+        if sure > most:
+            best, most = beta, sure
+    return best
 
 
 def significance(pips: Float64s) -> float:

@@ -14,13 +14,13 @@ from broker.ticks.optimum import best_pips
 from broker.ticks.synth import Plan
 from training.course import Course
 from training.heldout import Score, threshold
+from training.job import TRANSCRIPT
 from training.networks import Networks
 from training.reliability import outcomes_said, reliability
 from training.stopwatch import Stopwatch
 from training.store_schema import sync_file
 from training.targets import Bools
 
-TRANSCRIPT = "training.json"
 OTHER = "other"
 
 
@@ -36,12 +36,12 @@ def transcript(
     tapes = [tape for tape, _ in course.held_out]
     said = outcomes_said(best, [inputs for _, inputs in course.held_out], legal)
     found = reliability(said, np.concatenate([tape.label for tape in tapes]))
-    raw = max((look.score for look in course.looks), key=lambda score: score.pips)
+    raw = course.raw.score()
     optimum = held_out_optimum(plan, warmup_bars, len(tapes[0])) if plan is not None and len(tapes) == 1 else None
     return {
         "passes": [asdict(look) for look in course.looks],
         "held_out": {"decisions": sum(map(len, tapes)), "raw": asdict(raw), "searched": asdict(searched)},
-        "verdict": {"z": searched.z, "threshold": threshold(len(course.looks) + 1), "looks": len(course.looks) + 1},
+        "verdict": {"z": searched.z, "threshold": threshold(course.counted), "looks": course.counted},
         "optimum": None if optimum is None else optimum | shares(optimum["pips_per_1000_bars"], raw, searched),
         "calibration": asdict(found),
     }

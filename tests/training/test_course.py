@@ -11,6 +11,8 @@ from strategy.network_layout import Sizes
 from tests.training.made_tape import EDGE20, swinging, tape_of, wandering
 from training import checkpoint
 from training.course import Course, NotANumber, Plan
+from training.exam import Exam
+from training.heldout import Walked
 from training.learner import Learner, Losses, Recipe
 from training.players import InProcess
 from training.selfplay import Play
@@ -44,8 +46,10 @@ def test_it_earns_what_a_simple_rule_earns(swings: Tape) -> None:
     run = course(swings)
     for _ in run.passes():
         pass
-    found = run.searched_score(1.0)
+    beta, walked = run.play()
+    found = walked.score()
     assert run.trades(found)
+    assert beta == 0.0 or found.pips > run.raw.score().pips
     assert found.pips > 500.0
     assert run.played > 0
 
@@ -55,7 +59,7 @@ def test_it_abstains_where_there_is_nothing() -> None:
     run = course(tape_of(wandering(4200, 8)))
     for _ in run.passes():
         pass
-    assert not run.trades(run.searched_score(1.0))
+    assert not run.trades(run.play()[1].score())
 
 
 def test_a_resumed_run_is_the_uninterrupted_one(swings: Tape, tmp_path: Path) -> None:
@@ -76,6 +80,22 @@ def test_a_resumed_run_is_the_uninterrupted_one(swings: Tape, tmp_path: Path) ->
     assert second.looks == whole.looks
     assert all((second.best[name] == values).all() for name, values in whole.best.items())
     assert second.played == whole.played
+
+
+def test_the_newest_weights_are_kept(swings: Tape, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An earlier look that was luckier leads only where it was better by more than luck on the same bars."""
+    run = course(swings, Recipe(passes=3, batch=128))
+    rng = np.random.default_rng(0)
+    lucky, even, worse = rng.normal(0.0, 1.0, (3, 1000)) + np.array([[0.05], [0.0], [-1.0]])
+    held = np.zeros(1000, np.int64)
+    earned = iter([Walked(pips, held) for pips in (lucky, even, worse)])
+    monkeypatch.setattr(Exam, "raw", lambda *_: next(earned))
+    steps = run.passes()
+    for lead in (False, False, True):
+        next(steps)
+        now = {name: tensor.numpy() for name, tensor in run.learner.average.state_dict().items()}
+        assert all((run.best[name] == now[name]).all() for name in now) != lead
+    assert np.array_equal(run.raw.pips, lucky)
 
 
 def test_steps_and_time_are_limits(swings: Tape) -> None:

@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.heldout import score, significance, threshold
+from broker.types import Float64s
+from training.heldout import Walked, advantage, score, significance, strongest, threshold
 from training.targets import Prices
 
 HOLD, BUY, CLOSE = 0, 1, 3
@@ -42,3 +43,19 @@ def test_more_looks_ask_for_more() -> None:
     assert threshold(1) == 2.0
     assert all(threshold(k) < threshold(k + 1) for k in range(1, 30))
     assert passed / 200 < 0.08
+
+
+def walked(pips: Float64s) -> Walked:
+    """A way that earned this."""
+    return Walked(pips, np.zeros(len(pips), np.int64))
+
+
+def test_search_must_be_ahead_of_the_raw_policy() -> None:
+    """The beta with the surest lead on the same bars; 0 where the lead is less than half its standard error."""
+    rng = np.random.default_rng(1)
+    bars = rng.normal(0.1, 1.0, 5000)
+    raw = walked(bars)
+    sure, luckier = walked(bars + rng.normal(0.05, 0.1, 5000)), walked(bars + rng.normal(0.0, 2.0, 5000) + 0.04)
+    assert strongest(raw, {1.0: sure, 2.0: luckier}) == 1.0
+    assert strongest(raw, {1.0: raw, 2.0: walked(bars - rng.normal(0.01, 0.1, 5000))}) == 0.0
+    assert advantage(luckier, raw) == significance(luckier.pips - bars)
