@@ -23,6 +23,7 @@ from broker.account.views import (
 from broker.emulator.answers import BASE_URL, Absent, OutOfRange, answer
 from broker.emulator.candles import GRANULARITIES, WEEKDAYS, Alignment, boundaries, candles, span
 from broker.emulator.exchange import Exchange, Json
+from broker.emulator.kinds import asked_kinds, is_of
 from broker.emulator.params import (
     COUNT_DEFAULT,
     COUNT_MAXIMUM,
@@ -40,8 +41,6 @@ CANDLES_MAXIMUM, CANDLES_DEFAULT = 5000, 500
 PAGE_MAXIMUM, PAGE_DEFAULT = 1000, 100
 _ORDER_STATES = ("PENDING", "FILLED", "TRIGGERED", "CANCELLED", "ALL")
 _TRADE_STATES = ("OPEN", "CLOSED", "CLOSE_WHEN_TRADEABLE", "ALL")
-_FUNDING = ("TRANSFER_FUNDS", "TRANSFER_FUNDS_REJECT")
-_ADMIN = ("CREATE", "CLOSE", "REOPEN", "CLIENT_CONFIGURE", "CLIENT_CONFIGURE_REJECT")
 
 
 class Reading:
@@ -267,9 +266,9 @@ class Reading:
         return self._answer(request, transactions=self._chosen(request, since, since + PAGE_MAXIMUM))
 
     def _chosen(self, request: web.Request, first: int, last: int) -> list[Json]:
-        kinds = _kinds(request)
+        kinds = asked_kinds(request)
         found = self._seen().transactions[first:last]
-        return [said for said in found if kinds is None or _is_of(said["type"], kinds)]
+        return [said for said in found if kinds is None or is_of(said["type"], kinds)]
 
     async def transactions(self, request: web.Request) -> web.Response:
         """GET .../transactions: pages of them, as links."""
@@ -342,17 +341,3 @@ def _choice(request: web.Request, name: str, allowed: tuple[str, ...]) -> str:
     if value not in allowed:
         raise BadRequest.of(name)
     return value
-
-
-def _kinds(request: web.Request) -> frozenset[str] | None:
-    text = request.query.get("type")
-    if text is None:
-        return None
-    if not all(word.replace("_", "").isalpha() and word.isupper() and word.isascii() for word in text.split(",")):
-        raise BadRequest.of("type")
-    return frozenset(text.split(","))
-
-
-def _is_of(kind: str, kinds: frozenset[str]) -> bool:
-    groups = {"ORDER": "ORDER" in kind, "FUNDING": kind in _FUNDING, "ADMIN": kind in _ADMIN}
-    return kind in kinds or any(groups.get(one, False) for one in kinds)

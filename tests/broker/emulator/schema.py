@@ -40,6 +40,11 @@ class Schemas:
         )
         self.check(body, schema, path)
 
+    def enum(self, name: str) -> list[str]:
+        """The words of a named definition."""
+        words: list[str] = self._definitions[name]["enum"]
+        return words
+
     def check_object(self, name: str, value: Any) -> None:
         """A value of a named definition."""
         self.check(value, {"$ref": f"#/definitions/{name}"}, name)

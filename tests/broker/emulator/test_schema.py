@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from broker.emulator.kinds import FILTERS
 from tests.broker.emulator.schema import Json, Schemas
 from tests.broker.emulator.served import ACCOUNT, Client, new_exchange, served, still_file
 
@@ -129,6 +130,11 @@ async def refuse(call: Checked) -> None:
     await call("GET", f"{ROOT}/transactions/{{transactionID}}", "99999", status=404)
     await call("GET", "/instruments/{instrument}/candles", "EUR_XXX", status=400)
     await call("GET", f"{ROOT}/pricing", instruments="EUR_XXX", status=400)
+
+
+def test_transactions_are_filtered_by_the_published_words(schemas: Schemas) -> None:
+    """By these and no others."""
+    assert set(schemas.enum("TransactionFilter")) == FILTERS
 
 
 async def test_stream_lines_are_as_published(tmp_path: Path, schemas: Schemas) -> None:
