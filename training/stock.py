@@ -84,7 +84,7 @@ def still_good(
     Args:
         alone: there is no tape.
     """
-    before = saved["course"]["remembered"] if saved else None
+    before = saved["course"].get("remembered") if saved else None
     if (before and before["revision"]) == (stored and stored.revision) or saved is None:
         return saved
     what = "the store has changed since the run was interrupted: "

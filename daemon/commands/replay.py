@@ -65,6 +65,9 @@ def run(args: argparse.Namespace, ui: Ui) -> dict[str, Any]:
     if must_compile(os.environ):
         ui.note("compiling kernels: this happens once, and takes about half a minute")
     summary = replay(request, config, ui)
+    optimum = summary["optimum"]
+    if optimum is not None and optimum["share"] is not None:
+        ui.note(f"earned {100 * optimum['share']:.1f} % of the best possible result on these bars")
     ui.note(f"report: {request.out / 'report.html'}")
     return summary
 

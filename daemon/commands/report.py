@@ -1,4 +1,4 @@
-"""`micro-trader report`: (re)builds a run's HTML report from the files in its folder."""
+"""`micro-trader report`: (re)builds the HTML report of a run or a training from the files in its folder."""
 
 import argparse
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 from broker.errors import BadInput, StorageFault
 from daemon.console import Ui
 from daemon.options import Subparsers, add_command
-from daemon.report import build_report
+from daemon.report import build_report, build_training_report, is_training
 
 
 def register(subparsers: Subparsers) -> None:
@@ -15,10 +15,10 @@ def register(subparsers: Subparsers) -> None:
     parser = add_command(
         subparsers,
         "report",
-        "(re)build the HTML report of a run from its folder",
+        "(re)build the HTML report of a run or a training from its folder",
         "micro-trader report runs/2026-01-05T08-00-00",
     )
-    parser.add_argument("folder", type=Path, metavar="RUN_DIR", help="the folder that a replay left")
+    parser.add_argument("folder", type=Path, metavar="RUN_DIR", help="the folder that a replay or a training left")
     parser.set_defaults(handler=report)
 
 
@@ -26,12 +26,13 @@ def report(args: argparse.Namespace, _ui: Ui) -> dict[str, Any]:
     """Build it; returns its path.
 
     Raises:
-        BadInput: the folder holds no finished run, or a file of it is damaged.
+        BadInput: the folder holds no finished run or training, or a file of it is damaged.
         StorageFault: the report can't be written.
     """
     if not args.folder.is_dir():
         raise BadInput("no such folder", where=str(args.folder), mend="give the folder of a run")
     try:
-        return {"path": str(build_report(args.folder))}
+        build = build_training_report if is_training(args.folder) else build_report
+        return {"path": str(build(args.folder))}
     except OSError as error:
         raise StorageFault(f"the report can't be written: {error.strerror}", where=str(args.folder)) from error

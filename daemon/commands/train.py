@@ -4,6 +4,8 @@ import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
@@ -13,9 +15,11 @@ from daemon.commands.replay import instruments_of
 from daemon.config import Config, bar_length
 from daemon.console import Meter, Ui
 from daemon.environment import git_commit
+from daemon.experience import STORE
 from daemon.models import find_model
 from daemon.options import Subparsers, add_command, config_of
 from daemon.reading import add_reading_options, reading_options
+from daemon.report import build_training_report
 from strategy.model import ABSTAINS
 from training.store_maintenance import ExperienceMaintenance
 
@@ -24,12 +28,13 @@ micro-trader ticks synth regime synth-regime.csv.gz --bars 20000
 micro-trader train synth-regime.csv.gz --instrument EUR_USD --minutes 2 --from scratch"""
 REFUSED, INTERRUPTED = 2, 130
 SCRATCH = "scratch"
+SHOWN_LOSSES = ("total", "policy", "value", "reward", "outcome")
 
 
 def register(subparsers: Subparsers) -> None:
     """Add the command's parser."""
     parser = add_command(subparsers, "train", "learn from recorded ticks and register a candidate model", EXAMPLE)
-    parser.add_argument("ticks", nargs="+", type=Path, metavar="TICKS", help="tick or bar files of any known format")
+    parser.add_argument("ticks", nargs="*", type=Path, metavar="TICKS", help="tick or bar files of any known format")
     parser.add_argument("--instrument", metavar="NAME[,NAME]", help="instruments of files that do not say")
     parser.add_argument("--minutes", type=float, metavar="M", help="longest time to learn; it may be done sooner")
     parser.add_argument("--steps", type=int, metavar="N", help="learner steps; with --workers 0 the same bytes again")
@@ -42,6 +47,9 @@ def register(subparsers: Subparsers) -> None:
     )
     parser.add_argument("--workers", type=int, metavar="N", help="self-play processes; 0: play in the learner's own")
     parser.add_argument("--bar", metavar="1m|5s|100t", help="length of a bar, and so of a decision")
+    parser.add_argument(
+        "--store", action=argparse.BooleanOptionalAction, default=True, help="learn from what the store holds, too"
+    )
     add_reading_options(parser)
     parser.set_defaults(handler=run)
 
@@ -55,26 +63,47 @@ def run(args: argparse.Namespace, ui: Ui) -> dict[str, Any]:
     """
     config = config_of(args, {"seed": ("--seed", args.seed), "bar": ("--bar", args.bar)})
     document = job(args, config)
+    state = Path(config.state.dir)
+    store = held(state / STORE, config)
+    result, code = run_trainer(document, ui, store)
+    done = answer(result, code, ui)
+    report = build_training_report(state / "training" / done["version"])
+    ui.note(f"report: {report}")
+    return done | {"store": held(state / STORE, config) | done["store"], "report": str(report)}
+
+
+def run_trainer(document: dict[str, Any], ui: Ui, store: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
+    """Run the train process; returns its last line and its exit code.
+
+    It has a session of its own, so that a terminal's Ctrl-C comes here alone and is handed on once.
+
+    Raises:
+        KeyboardInterrupt: this process, or the other, was interrupted.
+    """
+    command = (sys.executable, "-m", "training")
     with (
         subprocess.Popen(
-            (sys.executable, "-m", "training"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
         ) as child,
-        ui.progress("train", 1.0, "") as meter,
+        ui.progress("train", None, "steps") as meter,
     ):
         assert child.stdin is not None
         assert child.stdout is not None
         try:
-            child.stdin.write(json.dumps(document))
-            child.stdin.close()
-            result = follow(child.stdout, meter, ui)
+            with suppress(BrokenPipeError):  # it ended at once: its exit code says why
+                child.stdin.write(json.dumps(document))
+                child.stdin.close()
+            result = follow(child.stdout, meter, ui, store)
             code = child.wait()
         except KeyboardInterrupt:
-            code = child.wait()
-            result = {}
+            ui.note("stopping")
+            child.terminate()
+            child.wait()
+            result, code = {}, INTERRUPTED
     if code == INTERRUPTED:
-        ui.note("the same command goes on from the last pass")
+        ui.note("what was learned up to the last pass is kept: the same command goes on from there")
         raise KeyboardInterrupt
-    return answer(result, code, ui) | {"store": held(Path(config.state.dir) / "experience.db", config)}
+    return result, code
 
 
 def job(args: argparse.Namespace, config: Config) -> dict[str, Any]:
@@ -111,26 +140,35 @@ def job(args: argparse.Namespace, config: Config) -> dict[str, Any]:
         "workers": workers,
         "recipe": {},
         "code_version": git_commit(),
+        "store": str(state / STORE) if args.store else None,
     }
 
 
-def follow(lines: IO[str], meter: Meter, ui: Ui) -> dict[str, Any]:
-    """Relay progress until the last line, which is the result."""
+def follow(lines: IO[str], meter: Meter, ui: Ui, store: Mapping[str, Any]) -> dict[str, Any]:
+    """Relay notes and progress until the last line, which is the result."""
     last: dict[str, Any] = {}
     for line in lines:
         last = json.loads(line)
         if "note" in last:
             ui.note(last["note"])
         if "progress" in last:
-            seen = last["progress"]
-            meter.update(seen["share"])
-            losses, held = seen["losses"], seen["held_out"]
-            ui.note(
-                f"step {seen['step']}/{seen['steps']}  {seen['seconds']:.0f} s  policy {losses['policy']:.3f}  "
-                f"value {losses['value']:.3f}  reward {losses['reward']:.3f}  outcome {losses['outcome']:.3f}  "
-                f"held out {held['pips']:+.1f} pips/1000 bars, z {held['z']:.1f}"
-            )
+            meter.update(last["progress"]["step"])
+            meter.reach(last["progress"]["share"])
+            ui.note(told(last["progress"], store))
     return last
+
+
+def told(seen: Mapping[str, Any], store: Mapping[str, Any]) -> str:
+    """A pass in one line."""
+    held_out, share, seconds = seen["held_out"], seen["share"], seen["seconds"]
+    losses = "  ".join(f"{name} {seen['losses'][name]:.3f}" for name in SHOWN_LOSSES)
+    left = f"{seconds * (1.0 - share) / share:.0f} s left" if share else "time left unknown"
+    return (
+        f"step {seen['step']}/{seen['steps']}  {seconds:.0f} s, {left}  {losses}  "
+        f"held out {held_out['pips']:+.1f} pips/1000 bars, z {held_out['z']:.1f}  "
+        f"self-play {seen['selfplay_steps_per_s']:,.0f}/s, learner {seen['learner_steps_per_s']:,.1f}/s  "
+        f"store {store['size']:,}"
+    )
 
 
 def held(path: Path, config: Config) -> dict[str, Any]:
@@ -148,6 +186,7 @@ def answer(result: dict[str, Any], code: int, ui: Ui) -> dict[str, Any]:
     """The document, or the error that the trainer reported."""
     if "done" in result:
         document: dict[str, Any] = result["done"]
+        document["data"].pop("windows", None)  # marks by the hundred: the manifest keeps them
         if document["status"] == ABSTAINS:
             ui.warn("no edge that is more than luck on held-out data: the candidate abstains from trading")
         return document

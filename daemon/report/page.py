@@ -5,20 +5,16 @@ style by their digests and nothing else: no request leaves the file, whatever a 
 """
 
 import json
-from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from hashlib import sha256
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 from string import Template
 from typing import Any
 
+from daemon.report.parts import Row, asset, digest, signed, table, tile
 from daemon.report.recording import Recording, TradeRow, read_recording
 from daemon.report.series import TRADE_ROWS, drawn_series
 from daemon.runfiles import REPORT
-
-Row = tuple[str, ...]
 
 
 def build_report(folder: Path, summary: Mapping[str, Any] | None = None) -> Path:
@@ -44,23 +40,23 @@ def build_report(folder: Path, summary: Mapping[str, Any] | None = None) -> Path
 
 def render(recording: Recording) -> str:
     """The whole page."""
-    summary, style, script = recording.summary, _asset("report.css"), _asset("report.js")
-    return Template(_asset("page.html")).substitute(
-        policy=f"default-src 'none'; style-src {_digest(style)}; script-src {_digest(script)}; base-uri 'none'",
+    summary, style, script = recording.summary, asset("report.css"), asset("report.js")
+    return Template(asset("page.html")).substitute(
+        policy=f"default-src 'none'; style-src {digest(style)}; script-src {digest(script)}; base-uri 'none'",
         style=style,
         script=script,
         title=escape(_title(summary)),
         subtitle=_subtitle(summary),
         caveats="".join(f"<li>{escape(str(caveat))}</li>" for caveat in summary.get("caveats", ())),
         tiles="".join(_tiles(summary)),
-        sides=_table(("Side", "Trades", "Won", "Pips"), _grouped(recording.trades, _side)),
-        exits=_table(("Exit", "Trades", "Won", "Pips"), _grouped(recording.trades, lambda trade: trade.exit_reason)),
-        instruments=_table(
+        sides=table(("Side", "Trades", "Won", "Pips"), _grouped(recording.trades, _side)),
+        exits=table(("Exit", "Trades", "Won", "Pips"), _grouped(recording.trades, lambda trade: trade.exit_reason)),
+        instruments=table(
             ("Instrument", "Trades", "Won", "Pips"), _grouped(recording.trades, lambda trade: trade.instrument)
         ),
-        costs=_table(("", "Pips"), _costs(summary)),
-        money=_table(("Money", ""), _money(summary)),
-        counts=_table(("Counted", ""), _counts(summary)),
+        costs=table(("", "Pips"), _costs(summary)),
+        money=table(("Money", ""), _money(summary)),
+        counts=table(("Counted", ""), _counts(summary)),
         trades_note=_trades_note(len(recording.trades)),
         config=escape(recording.config or "not recorded"),
         environment=escape(recording.environment or "not recorded"),
@@ -92,33 +88,27 @@ def _subtitle(summary: Mapping[str, Any]) -> str:
 def _tiles(summary: Mapping[str, Any]) -> Iterator[str]:
     latency = summary.get("decision_ms") or {}
     trades = summary.get("trades", 0)
-    yield _tile("Net pips", _signed(summary["net_pips"], 1), "after spread, slippage, commission", summary["net_pips"])
+    yield tile("Net pips", signed(summary["net_pips"], 1), "after spread, slippage, commission", summary["net_pips"])
     expectancy = summary.get("expectancy_pips", 0.0)
-    yield _tile("Expectancy", _signed(expectancy, 3), "pips a trade", expectancy)
-    yield _tile("Trades", f"{trades:,}", f"{summary.get('wins', 0):,} won, {summary.get('losses', 0):,} lost")
-    yield _tile("Win rate", f"{100 * summary.get('win_rate', 0.0):.1f} %", "trades above 0 pips")
+    yield tile("Expectancy", signed(expectancy, 3), "pips a trade", expectancy)
+    yield tile("Trades", f"{trades:,}", f"{summary.get('wins', 0):,} won, {summary.get('losses', 0):,} lost")
+    yield tile("Win rate", f"{100 * summary.get('win_rate', 0.0):.1f} %", "trades above 0 pips")
     if optimum := summary.get("optimum"):
         share = "-" if optimum["share"] is None else f"{100 * optimum['share']:.1f} %"
-        yield _tile("Of the optimum", share, f"best possible here: {optimum['pips']:,.1f} pips ({optimum['market']})")
+        yield tile("Of the optimum", share, f"best possible here: {optimum['pips']:,.1f} pips ({optimum['market']})")
     factor = summary.get("profit_factor")
-    yield _tile("Profit factor", "-" if factor is None else f"{factor:.2f}", "pips won over pips lost")
+    yield tile("Profit factor", "-" if factor is None else f"{factor:.2f}", "pips won over pips lost")
     marked = summary.get("max_drawdown_mtm_pips", 0.0)
-    yield _tile(
+    yield tile(
         "Drawdown", f"{summary.get('max_drawdown_pips', 0.0):,.1f}", f"pips, closed; {marked:,.1f} marked to market"
     )
-    yield _tile(
+    yield tile(
         "Decisions",
         f"{summary.get('decisions', 0):,}",
         f"p50 {_duration(latency.get('p50', 0.0))}, p99 {_duration(latency.get('p99', 0.0))}",
     )
     speed = f"in {summary.get('seconds', 0.0):,.1f} s, {summary.get('ticks_per_s', 0.0):,.0f} ticks/s"
-    yield _tile("Ticks", f"{summary.get('ticks', 0):,}", speed)
-
-
-def _tile(name: str, value: str, detail: str, sign: float = 0.0) -> str:
-    tone = "good" if sign > 0 else "bad" if sign < 0 else "plain"
-    inner = f"<h3>{escape(name)}</h3><p class={tone}>{escape(value)}</p><small>{escape(detail)}</small>"
-    return f"<div class=tile>{inner}</div>"
+    yield tile("Ticks", f"{summary.get('ticks', 0):,}", speed)
 
 
 def _grouped(trades: Sequence[TradeRow], key: Any) -> list[Row]:
@@ -126,7 +116,7 @@ def _grouped(trades: Sequence[TradeRow], key: Any) -> list[Row]:
     for trade in trades:
         groups.setdefault(str(key(trade)), []).append(trade.pips)
     return [
-        (name, f"{len(pips):,}", f"{100 * sum(result > 0 for result in pips) / len(pips):.0f} %", _signed(sum(pips), 1))
+        (name, f"{len(pips):,}", f"{100 * sum(result > 0 for result in pips) / len(pips):.0f} %", signed(sum(pips), 1))
         for name, pips in sorted(groups.items())
     ]
 
@@ -138,25 +128,25 @@ def _side(trade: TradeRow) -> str:
 def _costs(summary: Mapping[str, Any]) -> list[Row]:
     costs = summary["costs"]
     return [
-        ("Gross, mid to mid", _signed(costs["gross_pips"], 1)),
-        ("Spread", _signed(-costs["spread_pips"], 1)),
-        ("Slippage", _signed(-costs["slippage_pips"], 1)),
-        ("Commission", _signed(-costs["commission_pips"], 1)),
-        ("Net", _signed(summary["net_pips"], 1)),
+        ("Gross, mid to mid", signed(costs["gross_pips"], 1)),
+        ("Spread", signed(-costs["spread_pips"], 1)),
+        ("Slippage", signed(-costs["slippage_pips"], 1)),
+        ("Commission", signed(-costs["commission_pips"], 1)),
+        ("Net", signed(summary["net_pips"], 1)),
     ]
 
 
 def _money(summary: Mapping[str, Any]) -> Sequence[Row]:
-    profit = [(f"Profit, {currency}", _signed(amount, 2)) for currency, amount in summary.get("pnl", {}).items()]
+    profit = [(f"Profit, {currency}", signed(amount, 2)) for currency, amount in summary.get("pnl", {}).items()]
     financing = summary["costs"].get("financing", {})
-    return profit + [(f"of it financing, {currency}", _signed(amount, 2)) for currency, amount in financing.items()]
+    return profit + [(f"of it financing, {currency}", signed(amount, 2)) for currency, amount in financing.items()]
 
 
 def _counts(summary: Mapping[str, Any]) -> Sequence[Row]:
     names = ("ticks", "dropped", "skipped_lines", "bars", "decisions", "orders", "trades")
     counts = [(name.replace("_", " ").capitalize(), f"{summary[name]:,}") for name in names if name in summary]
     score = summary.get("quality_score")
-    return counts if score is None else [*counts, ("Quality score", _signed(score, 3))]
+    return counts if score is None else [*counts, ("Quality score", signed(score, 3))]
 
 
 def _trades_note(trades: int) -> str:
@@ -165,19 +155,6 @@ def _trades_note(trades: int) -> str:
         if trades > TRADE_ROWS
         else f"{trades:,} in all."
     )
-
-
-def _table(header: Row, rows: Sequence[Row]) -> str:
-    if not rows:
-        return ""
-    head = "".join(f"<th>{escape(name)}</th>" for name in header)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _signed(value: float, decimals: int) -> str:
-    text = f"{value:+,.{decimals}f}"
-    return text.replace("-", "\u2212") if float(text.replace(",", "")) else text[1:]
 
 
 def _duration(milliseconds: float) -> str:
@@ -192,11 +169,3 @@ def _inert_json(document: Mapping[str, Any]) -> str:
     """JSON that can't end the script element that holds it."""
     text = json.dumps(document, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def _asset(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
-
-
-def _digest(text: str) -> str:
-    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"

@@ -1,5 +1,7 @@
 """The train process: one job in, one candidate or one clear error out; it resumes, and it repeats."""
 
+import json
+import resource
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -7,11 +9,15 @@ from typing import Any
 
 import pytest
 
-from broker.errors import BadInput
+from broker.errors import BadInput, StorageFault
+from broker.ticks.optimum import best_pips
+from broker.ticks.synth import Plan as Market
+from broker.ticks.synth import synth
 from strategy.model import ABSTAINS, TRAINED, load
+from tests.training.made_job import job_in
 from training import checkpoint, trainer
 from training.course import NotANumber
-from training.job import Job
+from training.job import TRANSCRIPT, Job
 from training.learner import Learner, Losses
 from training.locks import trainer_lock
 from training.process import Stopped
@@ -19,27 +25,10 @@ from training.tape import record
 from training.trainer import train
 
 
-def write_quotes(path: Path, bars: int) -> None:
-    """A quote a minute on a swinging mid."""
-    lines = ["time,bid,ask"]
-    for i in range(bars):
-        points = 110_000 + round(30 * ((i * i * 7919) % 101 - 50) / 50)
-        time = f"2024-01-{1 + i // 1440:02}T{i // 60 % 24:02}:{i % 60:02}:30Z"
-        lines.append(f"{time},{(points - 5) / 1e5:.5f},{(points + 5) / 1e5:.5f}")
-    path.write_text("\n".join(lines) + "\n")
-
-
 @pytest.fixture
 def job(tmp_path: Path) -> Job:
     """Three short passes over a small file."""
-    ticks = tmp_path / "EUR_USD-swing.csv"
-    write_quotes(ticks, 2700)
-    return Job(
-        files=(str(ticks),), options={}, bar=(True, 60 * 10**9), feature_set="edge20", warmup_bars=512,
-        allow_reverse=False, simulations=4, models=str(tmp_path / "models"),
-        checkpoint=str(tmp_path / "training" / "checkpoint.pt"), parent=None, fresh=False, minutes=None, steps=18,
-        seed=1, workers=0, recipe={}, code_version=None,
-    )  # fmt: skip
+    return job_in(tmp_path, steps=18)
 
 
 def now() -> int:
@@ -51,10 +40,15 @@ def quiet(_line: Mapping[str, Any]) -> None:
     """Nobody listens."""
 
 
-def trained(job: Job) -> str:
-    """Id of the candidate; the clock advances so that there are speeds."""
+def run(job: Job) -> dict[str, Any]:
+    """What the trainer says in the end; the clock advances so that there are speeds."""
     ticking = iter(range(0, 10**15, 10**9))
-    return str(train(job, lambda: next(ticking), quiet)["version"])
+    return train(job, lambda: next(ticking), quiet)
+
+
+def trained(job: Job) -> str:
+    """Id of the candidate."""
+    return str(run(job)["version"])
 
 
 def test_the_same_steps_make_the_same_bytes(job: Job, tmp_path: Path) -> None:
@@ -90,6 +84,64 @@ def test_a_broken_run_registers_nothing(job: Job, monkeypatch: pytest.MonkeyPatc
         train(job, now, quiet)
     assert not Path(job.models).exists()
     assert not Path(job.checkpoint).exists()
+
+
+def test_a_rate_that_explodes_is_a_clear_error(job: Job) -> None:
+    """What the learner itself makes of a mad rate: the step is named, and there is no candidate."""
+    with pytest.raises(NotANumber, match=r"step \d+ is not a finite number"):
+        train(replace(job, recipe={"rate": 1e30}), now, quiet)
+    assert not Path(job.models).exists()
+
+
+def test_a_full_disk_breaks_nothing(job: Job) -> None:
+    """The disk fills while it trains: a clear fault, no candidate, no part left; with room again it ends as ever."""
+    whole = trained(replace(job, models=str(Path(job.models) / "whole")))
+    kept = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, kept[1]))  # a checkpoint has more, a log less
+    try:
+        with pytest.raises(StorageFault, match="can't write the checkpoint"):
+            train(job, now, quiet)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, kept)
+    assert not list(Path(job.checkpoint).parent.glob(".*"))
+    assert not list(Path(job.models).glob("[0-9a-f]*"))
+    assert trained(job) == whole
+
+
+def test_what_a_killed_run_left_is_swept(job: Job) -> None:
+    """Half a checkpoint and half a model of a run that was killed are gone when the next one begins."""
+    left = [Path(job.checkpoint).with_name(".checkpoint.pt.1.part"), Path(job.models) / ".abc.1.part" / "weights"]
+    for path in left:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"half")
+    trained(job)
+    assert not any(path.exists() for path in left)
+
+
+def test_a_checkpoint_of_another_version_is_named(job: Job) -> None:
+    """What this version can't go on from is refused with a way out, not a traceback."""
+    digest = job.digest([trainer.file_hash(job.files[0])])
+    checkpoint.save(Path(job.checkpoint), {"job": digest, "run": "r", "elapsed": 0, "spent": {}, "course": {}})
+    with pytest.raises(BadInput, match="another version of the program"):
+        train(job, now, quiet)
+
+
+def test_a_transcript_is_kept(job: Job, tmp_path: Path) -> None:
+    """On a synthetic file: a pass after the other, the optimum of the held-out bars, and where all the time went."""
+    market = Market("ou_easy", 2700, 1, 1)
+    synth(market, tmp_path / "EUR_USD-ou.csv")
+    document = run(replace(job, files=(str(tmp_path / "EUR_USD-ou.csv"),)))
+    told = json.loads((tmp_path / "training" / document["version"] / TRANSCRIPT).read_text())
+    assert [one["step"] for one in told["passes"]] == [6, 12, 18]
+    held = told["held_out"]["decisions"]
+    best = best_pips(market, market.bars - 1 - held, market.bars - 1)
+    assert best is not None
+    assert told["optimum"]["pips_per_1000_bars"] == pytest.approx(best / held * 1000)
+    assert told["optimum"]["searched_share"] == pytest.approx(document["held_out"]["pips"] / best * held / 1000)
+    assert sum(told["times"].values()) == pytest.approx(document["seconds"])
+    assert {"reading", "self-play", "targets", "learning", "held-out scores"} <= told["times"].keys()
+    assert sum(one["count"] for one in told["calibration"]["bins"]) == 3 * held
+    assert (document["status"] == TRAINED) == (told["verdict"]["z"] > told["verdict"]["threshold"])
 
 
 def test_a_file_that_changes_is_refused(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,16 @@
 """`micro-trader train`."""
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from daemon.cli import DONE, REFUSED, main
+from daemon.cli import DONE, INTERRUPTED, REFUSED, main
+from tests.training.made_job import write_quotes
+from training.locks import trainer_lock
 
 PROMISED = {
     "version", "parent", "steps", "selfplay_steps", "selfplay_steps_per_s", "learner_steps_per_s", "losses", "seconds",
@@ -29,11 +34,33 @@ def test_a_candidate_is_trained_and_can_be_replayed(tmp_path: Path, capsys: pyte
     assert document.keys() >= PROMISED
     assert document["losses"].keys() >= {"total", "value", "policy", "reward", "outcome"}
     assert document["steps"] == 12
+    report = Path(document["report"])
+    page = report.read_bytes()
+    assert main(["report", str(report.parent), "--json"]) == DONE
+    capsys.readouterr()
+    assert report.read_bytes() == page
     assert main(["models", "list", *state]) == DONE
     assert json.loads(capsys.readouterr().out)["models"][0]["version"] == document["version"]
     out = ["--out", str(tmp_path / "run")]
     assert main(["replay", ticks, "--model", document["version"], *out, *state]) == DONE
     assert json.loads(capsys.readouterr().out)["model"] == document["version"]
+
+
+def test_an_interrupt_is_handed_on(tmp_path: Path) -> None:
+    """Ctrl-C ends the train process with what it learned kept, says so, and comes out as 130."""
+    write_quotes(tmp_path / "EUR_USD-swing.csv", 2700)
+    options = ["--state", str(tmp_path / "state"), "--workers", "0", "--minutes", "9", "--from", "scratch"]
+    command = [sys.executable, "-m", "daemon", "train", str(tmp_path / "EUR_USD-swing.csv"), *options]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        first = next(line for line in process.stderr if line.startswith("step "))
+        assert all(word in first for word in ("s left", "policy", "held out", "self-play", "learner", "store"))
+        process.send_signal(signal.SIGINT)
+        assert "goes on from there" in process.stderr.read()
+        assert process.wait() == INTERRUPTED
+    with trainer_lock(tmp_path / "state", lambda: 0):  # nobody holds it any more
+        assert (tmp_path / "state" / "training" / "checkpoint.pt").exists()
+    assert not (tmp_path / "state" / "models").exists()
 
 
 @pytest.mark.parametrize(
