@@ -5,20 +5,21 @@
 
 A cell is a market, a file size, a feature set and a seed: it trains a candidate from scratch on one path, replays it on
 20,000 unseen bars of another, and divides its pips per 1000 bars by what the optimal policy earns on that path. Beside
-it stands the best fitted EMA rule. A finished cell is kept under a hash of its settings and of the program's code;
-changed code makes it stale. `--show` prints what is kept and runs nothing.
+it stands the best fitted EMA rule. Besides the five markets there are the same kinds with other parameters, another pip
+and ten times the volatility and spread (`OTHERS`). Without `--markets` and the like, all that the table asks for runs.
+A finished cell is kept under a hash of its settings and of the program's code; changed code makes it stale. `--show`
+prints what is kept and runs nothing.
 """
 
 import argparse
-import csv
 import hashlib
 import importlib
 import itertools
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,46 @@ import numpy as np
 
 ROOT = Path(__file__).parents[1]
 WARMUP, TEST_BARS = 512, 20_000
+BASE = 11_000
+"""Pips that a path starts at, so that prices stay well above 0."""
 CODE = ("broker", "strategy", "training")
+MARKETS = ("regime", "ou_easy", "ou", "mart", "trap")
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """A market of a known kind.
+
+    Attributes:
+        like: the market it is like. changed: parameters. scale: of volatility and spread. pip: of its prices.
+    """
+
+    like: str
+    changed: Mapping[str, float] = field(default_factory=dict)
+    scale: float = 1.0
+    pip: float = 1e-4
+
+
+OTHERS: Mapping[str, Other] = {
+    "regime-rare": Other("regime", {"d": 0.6, "s": 1.3, "p": 0.01}),
+    "ou_easy-wide": Other("ou_easy", {"phi": 0.85, "sx": 2.5, "spread": 1.5}),
+    "ou-fast": Other("ou", {"phi": 0.92, "sx": 1.6, "sm": 0.2}),
+    "mart-calm": Other("mart", {"s": 0.7, "spread": 0.8}),
+    "trap-wide": Other("trap", {"sx": 0.4, "spread": 1.6}),
+    "ou-yen": Other("ou", pip=0.01),
+    "mart-yen": Other("mart", pip=0.01),
+    "regime-x10": Other("regime", scale=10.0),
+    "ou-x10": Other("ou", scale=10.0),
+    "mart-x10": Other("mart", scale=10.0),
+}
+SIZED = ("sx", "sm", "s", "d", "spread")
+"""Parameters in pips."""
+WANTED: Mapping[tuple[str, int], Mapping[str, float]] = {
+    ("edge20", 50_000): {"regime": 0.93, "ou_easy": 0.90, "ou": 0.88},
+    ("edge20", 20_000): {"regime": 0.92, "ou_easy": 0.87, "ou": 0.82},
+    ("micro15", 50_000): {"regime": 0.90, "ou_easy": 0.82, "ou": 0.72},
+}
+"""Least share of the optimum, by features and bars."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +80,16 @@ class Cell:
     minutes: float
     workers: int
 
+    @property
+    def like(self) -> str:
+        """The market of the five that it is like."""
+        return OTHERS[self.market].like if self.market in OTHERS else self.market
+
+    @property
+    def wanted(self) -> float | None:
+        """Least share of the optimum; None where the optimum is not to trade."""
+        return WANTED[self.features, self.bars].get(self.like)
+
     def name(self) -> str:
         """File name of its result."""
         settings = json.dumps(asdict(self), sort_keys=True)
@@ -51,15 +101,24 @@ def main() -> None:
     options = _options()
     sys.path.insert(0, str(options.synth))
     market = importlib.import_module("synth")
+    for name, other in OTHERS.items():
+        known = market.P[other.like] | other.changed
+        market.P[name] = known | {key: known[key] * other.scale for key in SIZED if key in known}
     options.cells.mkdir(parents=True, exist_ok=True)
-    axes = (options.bars, options.features, options.seeds, options.markets)
-    for bars, features, seed, name in itertools.product(*(axis.split(",") for axis in axes)):
-        cell = Cell(name, int(bars), features, int(seed), options.minutes, options.workers)
+    for cell in cells(options):
         kept = options.cells / f"{cell.name()}.json"
         if not kept.exists() and not options.show:
             kept.write_text(json.dumps(asdict(cell) | run(cell, market, options.cells / cell.name()), indent=1))
         if kept.exists():
-            show(json.loads(kept.read_text()))
+            show(cell, json.loads(kept.read_text()))
+
+
+def cells(options: argparse.Namespace) -> Iterator[Cell]:
+    """All that was asked for, seed by seed: an early end leaves whole seeds."""
+    sizes = [(some, bars) for some, bars in WANTED if some in options.features and str(bars) in options.bars]
+    for seed, (some, bars), name in itertools.product(options.seeds, sizes, options.markets):
+        if name in MARKETS or (some, bars) == ("edge20", 20_000):
+            yield Cell(name, bars, some, int(seed), options.minutes, options.workers)
 
 
 def run(cell: Cell, market: Any, folder: Path) -> dict[str, Any]:
@@ -67,10 +126,13 @@ def run(cell: Cell, market: Any, folder: Path) -> dict[str, Any]:
     folder.mkdir(exist_ok=True)  # its generator writes a quote out of order now and then: such a line is skipped
     config = folder / "config.toml"
     config.write_text(f'seed = {cell.seed}\n[model]\nfeatures = "{cell.features}"\nwarmup_bars = {WARMUP}\n')
-    train, test = folder / "EUR_USD-train.csv.gz", folder / "EUR_USD-test.csv.gz"
+    other = OTHERS.get(cell.market, Other(cell.market))
+    pip, base = other.pip, BASE * other.pip * other.scale
+    instrument = "EUR_USD" if pip < 1e-3 else "USD_JPY"
+    train, test = folder / f"{instrument}-train.csv.gz", folder / f"{instrument}-test.csv.gz"
     unseen = 10_000 + cell.seed
-    market.gen(cell.market, str(train), cell.bars, 100 + cell.seed)
-    market.gen(cell.market, str(test), TEST_BARS + WARMUP, unseen)
+    market.gen(cell.market, str(train), cell.bars, 100 + cell.seed, base=base, pip=pip)
+    market.gen(cell.market, str(test), TEST_BARS + WARMUP, unseen, base=base, pip=pip)
     common = ("--config", str(config), "--state", str(folder), "--json", "--on-bad-line", "skip")
     limits = ("--minutes", str(cell.minutes), "--workers", str(cell.workers), "--from", "scratch")
     learned = command("train", str(train), *limits, *common)
@@ -85,6 +147,7 @@ def run(cell: Cell, market: Any, folder: Path) -> dict[str, Any]:
         "calibration": calibration(decided, mid[WARMUP:]),
         **references(cell, market, mid),
         "status": learned["status"],
+        "beta": learned["beta"],
         "held_out": learned["held_out"],
         "seconds": learned["seconds"],
         "steps": learned["steps"],
@@ -154,23 +217,37 @@ def digest(*texts: str) -> str:
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:12]
 
 
-def show(result: dict[str, Any]) -> None:
+def show(cell: Cell, result: Mapping[str, Any]) -> None:
     """One line of the table."""
-    share = f"{result['pips'] / result['optimum']:.3f}" if result["optimum"] > 1.0 else "-"
-    columns = (result["market"], result["bars"], result["features"], result["seed"], share)
-    figures = [f"{result[name]:.2f}" for name in ("pips", "optimum", "ema_rule", "trades", "in_market", "seconds")]
+    share = result["pips"] / result["optimum"] if cell.wanted is not None else None
+    kept = share >= cell.wanted if share is not None and cell.wanted is not None else rests(result)
+    figures = [f"{result[name]:.2f}" for name in ("pips", "optimum", "ema_rule", "trades", "in_market")]
     error = result["calibration"]
-    writer = csv.writer(sys.stdout, delimiter="\t")
-    writer.writerow((*columns, *figures, result["status"], "-" if error is None else f"{error:.4f}"))
+    columns = (
+        cell.market, cell.bars, cell.features, cell.seed, "-" if share is None else f"{share:.3f}", *figures,
+        "-" if error is None else f"{error:.4f}", f"{result['beta']:g}", f"{result['seconds']:.0f}", result["status"],
+        "yes" if kept else "NO",
+    )  # fmt: skip
+    sys.stdout.write("| " + " | ".join(map(str, columns)) + " |\n")
     sys.stdout.flush()
+
+
+def rests(result: Mapping[str, Any]) -> bool:
+    """Whether it stays out of a market without an edge."""
+    return bool(result["trades"] <= 1.0 and result["in_market"] <= 0.02 and result["pips"] >= -1.0)
+
+
+def listed(words: str) -> list[str]:
+    """`a,b` as a list."""
+    return words.split(",")
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.learn", description="shares of known optima")
-    parser.add_argument("--markets", default="regime,ou_easy,ou,mart,trap")
-    parser.add_argument("--bars", default="50000,20000")
-    parser.add_argument("--features", default="edge20,micro15")
-    parser.add_argument("--seeds", default="1,2,3")
+    parser.add_argument("--markets", type=listed, default=[*MARKETS, *OTHERS])
+    parser.add_argument("--bars", type=listed, default=["20000", "50000"])
+    parser.add_argument("--features", type=listed, default=["edge20", "micro15"])
+    parser.add_argument("--seeds", type=listed, default=["1", "2", "3"])
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--synth", type=Path, default=ROOT.parent / "shared" / "synth")
