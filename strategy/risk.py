@@ -119,8 +119,6 @@ class Risk:
             if self._tripped == "daily_loss":
                 self._tripped = ""
         self._open[instrument] = (profit, value)
-        if not (self.limits.max_daily_loss or self.limits.max_drawdown):
-            return
         equity = self.equity
         self._peak = max(self._peak, equity)
         if self.limits.max_daily_loss and self._day_start - equity >= self.limits.max_daily_loss:
@@ -148,6 +146,18 @@ class Risk:
             floors.append(self._peak - self.limits.max_drawdown)
         return rest - max(floors)
 
+    def used(self) -> dict[str, float]:
+        """How far the limits are used, account currency; orders are those of the last minute with one in it."""
+        equity, last = self.equity, self._orders[-1] if self._orders else 0
+        return {
+            "equity": equity,
+            "balance": self.balance,
+            "daily_loss": self._day_start - equity,
+            "drawdown": self._peak - equity,
+            "exposure": sum(value for _, value in self._open.values()),
+            "orders_in_a_minute": sum(time > last - MINUTE for time in self._orders),
+        }
+
     def ordered(self, time: int) -> None:
         """An order left."""
         self._orders.append(time)
@@ -161,6 +171,10 @@ class Risk:
     def barred(self, instrument: str) -> str:
         """Why new exposure in an instrument is barred, or ""."""
         return next((why for (_, name), why in self._barred.items() if name in ("", instrument)), "")
+
+    def reasons(self) -> dict[str, str]:
+        """Who has barred new exposure in all instruments, and why."""
+        return {by: why for (by, name), why in self._barred.items() if not name}
 
     def veto(self, entry: Entry) -> str | None:
         """Why the entry may not go, or None."""
