@@ -166,7 +166,9 @@ class Learner:
         count = len(batch.label)
         position = torch.arange(POSITIONS).expand(count, POSITIONS)
         hidden = represent(networks, batch.inputs[:, 0])
-        policy, value, self.td_errors = self._heads(batch, 0, position, hidden)
+        policy, value, guess = self._heads(batch, 0, position, hidden)
+        with torch.no_grad():
+            self.td_errors = (networks.expected_value(guess) - batch.state_value[:, 0]).abs()
         outcome, reward, consistency = torch.zeros(()), torch.zeros(()), torch.zeros(())
         with torch.no_grad():
             seen = represent(self.average, batch.inputs[:, 1:]) if recipe.consistency_weight else None
@@ -207,7 +209,7 @@ class Learner:
         return total, Losses(*(float(part.detach()) for part in parts))
 
     def _heads(self, batch: Batch, k: int, position: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Policy loss, value loss and TD errors `[B, P]` of the states `hidden`, k bars on."""
+        """Policy loss, value loss and value logits of the states `hidden`, k bars on."""
         weights = batch.weights
         wanted = pick(batch.policy[:, k], position)
         logits = self.networks.policy(hidden) + self._mask[position]
@@ -216,9 +218,7 @@ class Learner:
         )
         worth = batch.state_value[:, k].gather(1, position)
         guess = self.networks.value(hidden)
-        with torch.no_grad():
-            td_errors = (self.networks.expected_value(guess) - worth).abs()
-        return policy, mean(self._value_loss(guess, worth), weights.event[:, k] if weights else None), td_errors
+        return policy, mean(self._value_loss(guess, worth), weights.event[:, k] if weights else None), guess
 
     def _value_loss(self, logits: Tensor, worth: Tensor) -> Tensor:
         """`[B, P]`, of value logits `[B, P, bins]` and returns `[B, P]`."""

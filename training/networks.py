@@ -181,10 +181,9 @@ class Networks(nn.Module):
         """Targets `[B, bins] float32` for values `[B]`: transformed, clipped, shared between the two nearest bins."""
         bins = self.sizes.bins
         place = (transform(value) / self.sizes.value_scale + bins // 2).clamp(0, bins - 1)
-        lower = place.floor().clamp(max=bins - 2)
-        share = (place - lower)[:, None].float()
-        left = functional.one_hot(lower.long(), bins).float()
-        return left * (1 - share) + left.roll(1, -1) * share
+        lower = place.floor().clamp(max=bins - 2)[:, None]
+        share, left = (place[:, None] - lower).float(), lower.long()
+        return torch.zeros(len(value), bins).scatter_(1, left, 1 - share).scatter_(1, left + 1, share)
 
 
 def transform(value: Tensor) -> Tensor:
