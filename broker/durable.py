@@ -201,6 +201,10 @@ class Threaded:
         self._settling().result()
         return found[0]
 
+    def wait(self) -> None:
+        """Wait for the disk, in a thread that may."""
+        self._settling().result()
+
     async def durable(self) -> None:
         """Wait for the disk."""
         waiter = self._settling()

@@ -1,7 +1,7 @@
 """Puts a service together: the config's values, the account's instruments, the session, and what remembers it."""
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import SystemRandom
@@ -11,18 +11,20 @@ from broker.durable import Writer
 from broker.errors import BadInput
 from broker.oanda import Account, Event, OrderLog, Price, PriceFeed, Transport, instruments
 from broker.types import Instrument
-from daemon import snapshot
 from daemon.compose import make_lane, make_session, make_strategy, paper_broker
 from daemon.config import Config, to_toml
 from daemon.console import Ui
 from daemon.dayfolders import DayFolders
 from daemon.desk import Desk
 from daemon.environment import environment
-from daemon.events import Activated, NoJournal
+from daemon.events import Activated
 from daemon.experience import ExperienceAside
+from daemon.journal import DiskJournal, resume
+from daemon.memory import Memory
 from daemon.models import Chosen, choose_model
 from daemon.oanda import is_custom, keeper_waits, order_limits
 from daemon.outputs import Logged, OverTheWire, Written
+from daemon.recovery import Folded, Rehearsal
 from daemon.service import Service
 from daemon.summary import Latency, Run
 from strategy.discovery import find
@@ -30,7 +32,6 @@ from strategy.lane import Lane
 from strategy.plugin import Strategy
 from training.recorder import Recorder
 
-SNAPSHOT = "desk.snapshot"
 Aside = Callable[[Callable[[], object]], object]
 
 
@@ -62,6 +63,8 @@ class Body:
     Attributes:
         why: why nothing may be entered throughout, or "".
         pairs: what is traded, by name.
+        memory: keeps the state. folded: what a start folded of the journal; None where it began anew.
+        newer: another model than the one that decided last.
     """
 
     config: Config
@@ -73,10 +76,15 @@ class Body:
     pairs: Mapping[str, Instrument]
     why: str
     prepare: Callable[[str], Activated]
+    memory: Memory
+    folded: Folded | None
+    newer: Activated | None
 
-    def remember(self) -> bytes:
-        """The snapshot of the desk."""
-        return snapshot.pack({"of": shape(self.config, self.pairs.values()), "desk": self.service.desk.memory()})
+    def open(self) -> None:
+        """Begin, or go on; with the model that is best now."""
+        self.service.open(self.why)
+        if self.newer is not None:
+            self.service.take(replace(self.newer, time=self.service.desk.clock))
 
 
 async def assemble(
@@ -88,18 +96,25 @@ async def assemble(
     aside: Aside,
     missed: Callable[[], None],
     ui: Ui,
+    *,
+    anew: bool = False,
 ) -> Body:
-    """Ask the broker what it trades, and build the session over it.
+    """Ask the broker what it trades, build the session over it, and go on from the journal.
 
     Args:
         disk: keeps orders and transactions. store: keeps experience.
         aside: runs what takes long. missed: called once for each gap of the prices.
+        anew: begin a new run, whatever the journal has.
 
     Raises:
         BadInput: the config, the strategy, the model or the account can't be used.
+        Differs: the journal can't be folded again.
         Transient, Denied, Unauthorised: the broker could not be asked.
     """
     ears, account = Ears(), None
+    found = disk.ask(resume)
+    if found.cut:
+        ui.warn(f"the journal's end is damaged: its last {found.cut} records were cut off and put aside")
     if config.mode == "live" or is_custom(environ):
         account = account_of(config, environ, transport, disk, ears)
         known = await account.start()
@@ -110,8 +125,9 @@ async def assemble(
         raise BadInput(f"the account has no {unknown[0]}", where="instruments", mend="see what OANDA offers it")
     pairs = {name: known[name] for name in config.instruments}
     chosen = choose_model(config, ui) if config.strategy == "muzero" else None
-    latency, journal, run = Latency(), NoJournal(), secrets.token_hex(4)
-    makers = Makers(config, tuple(pairs.values()), latency)
+    latency, written, run = Latency(), DiskJournal(disk, found.end), secrets.token_hex(4)
+    journal = Rehearsal(written)
+    makers = Makers(config, tuple(pairs.values()), latency, str(chosen.path) if chosen else "")
     lanes = makers.lanes(chosen)
     state = Path(config.state.dir)
     described = described_of(config, tuple(pairs.values()), chosen)
@@ -122,24 +138,27 @@ async def assemble(
     )
     recorder = Recorder(run, lanes[0].strategy.feature_set, store.keep)
     wire = OverTheWire(account) if account else None
-    sink = Written(journal, days, recorder, Logged())
+    sink = Written(journal, days, recorder)
     session = make_session(lanes, config, wire or paper_broker(config), sink, run)
     session.sending = sink.sent
     desk = Desk(session, makers.prepared)
-    kept = snapshot.read(state / SNAPSHOT)
-    if kept is not None and kept["of"] == shape(config, pairs.values()):
-        desk.recall(kept["desk"])
-    service = Service(config, run, desk, session, journal, days, account, wire, missed)
+    memory = Memory(config, pairs.values(), wire is not None, desk, session, recorder, makers, written, disk)
+    folded = memory.take_up(found, journal, days, anew=anew)
+    if wire is not None:
+        wire.forget()
+    sink.tell(Logged())
+    service = Service(config, session.run, desk, session, journal, days, account, wire, missed, memory.begin)
     ears.service = service
     why = "untrained" if chosen is not None and chosen.untrained and not config.model.allow_untrained else ""
-    return Body(config, service, days, recorder, account, ears, pairs, why, makers.prepare)
+    newer = Activated(0, chosen.name, str(chosen.path)) if chosen and makers.folder != str(chosen.path) else None
+    return Body(config, service, days, recorder, account, ears, pairs, why, makers.prepare, memory, folded, newer)
 
 
 class Makers:
-    """Makes lanes, and the strategies of another model beforehand."""
+    """Makes lanes, and the strategies of another model beforehand; `folder` of the model that decides."""
 
-    def __init__(self, config: Config, pairs: Sequence[Instrument], latency: Latency) -> None:
-        self._config, self._pairs, self._latency = config, pairs, latency
+    def __init__(self, config: Config, pairs: Sequence[Instrument], latency: Latency, folder: str) -> None:
+        self._config, self._pairs, self._latency, self.folder = config, pairs, latency, folder
         self._factory = find(config.strategy)
         self._made: dict[str, Sequence[Strategy]] = {}
 
@@ -163,6 +182,7 @@ class Makers:
         """The strategies made for it, which are handed out once."""
         if event.folder not in self._made:
             self.prepare(event.folder)
+        self.folder = event.folder
         return self._made.pop(event.folder)
 
 
@@ -186,22 +206,3 @@ def described_of(config: Config, pairs: tuple[Instrument, ...], chosen: Chosen |
         mode=config.mode,
         untrained=chosen.untrained if chosen else False,
     )
-
-
-def shape(config: Config, pairs: Iterable[Instrument]) -> str:
-    """What a snapshot must have been taken of, to be taken up again."""
-    names = [(pair.name, pair.precision, pair.pip_location) for pair in pairs]
-    features = config.model.features if config.strategy == "muzero" else ""
-    return repr((names, config.bar, config.strategy, features, config.mode))
-
-
-def refuse_unguarded(config: Config) -> None:
-    """Live trading needs its limits.
-
-    Raises:
-        BadInput: one of them is off.
-    """
-    risk = config.risk
-    for name in ("stop_sigma", "max_daily_loss", "max_drawdown", "max_quote_age_s"):
-        if config.mode == "live" and not getattr(risk, name):
-            raise BadInput("is off, and live trading needs it", where=f"[risk] {name}", mend="set it above 0")

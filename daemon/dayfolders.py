@@ -38,12 +38,15 @@ class DayFolders:
     """A sink whose rows go to `<root>/<day>`; the day before is completed when a row of another one comes.
 
     Args:
-        root: where the folders are made. A day's second start makes a folder of its own: `2026-01-02-02`.
+        root: where the folders are made. A day's second run makes a folder of its own: `2026-01-02-02`.
         instruments: those traded. commission_pips: of a completed trade.
         described: what is run, but for `out`.
         config: as TOML. environment: the document of environment.json.
         latency: of the decisions.
         aside: runs what takes long (a day's report), at once or in another thread.
+
+    Attributes:
+        again: rows go to the last folder of their day, which is written anew: the journal tells them again.
 
     Every method raises StorageFault where the disk is full or fails.
     """
@@ -63,12 +66,20 @@ class DayFolders:
         self.described, self.config = described, config
         self._environment, self._latency, self._aside = environment, latency, aside
         self._day: _Day | None = None
+        self.again = False
         self.trades = self.decisions = 0
 
     @property
     def path(self) -> Path | None:
         """The folder of the day, None before its first row."""
         return self._day.folder.path if self._day else None
+
+    def several(self, first: int, last: int, count: int) -> None:
+        """Valid quotes came, from a time to a time."""
+        quotes = self._at(first).quotes
+        quotes.read += count
+        quotes.first = first if quotes.first is None else quotes.first
+        quotes.last = last
 
     def quoted(self, time: int, dropped: bool) -> None:
         """A quote came."""
@@ -121,17 +132,19 @@ class DayFolders:
             return day
         if day is not None:
             self._aside(lambda: self._complete(day))
-        folder = RunFolder.create(self._free_path(rfc3339(number * DAY)[:10]))
+        folder = RunFolder.create(self._path(rfc3339(number * DAY)[:10]))
         books = Bookkeeper(folder, self._instruments, self._commission)
         self._day = _Day(number, folder, books, Quotes(), perf_counter())
         return self._day
 
-    def _free_path(self, name: str) -> Path:
-        path, n = self._root / name, 1
+    def _path(self, name: str) -> Path:
+        """A folder that is not there yet, or the last that is."""
+        last = path = self._root / name
+        n = 1
         while (path / DECISIONS).exists():
             n += 1
-            path = self._root / f"{name}-{n:02}"
-        return path
+            last, path = path, self._root / f"{name}-{n:02}"
+        return last if self.again else path
 
     def _complete(self, day: _Day) -> None:
         with day.folder:

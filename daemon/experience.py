@@ -84,15 +84,23 @@ class ExperienceAside:
 
     Args:
         path: the state folder; capacity: of the store, steps. warn: told once of a disk that failed.
+        journalled: returns once the decisions of a segment are on record; else a restart could make others.
 
     Raises:
         BadInput: the store is of a newer version. StorageFault: the disk failed.
     """
 
-    def __init__(self, path: Path, capacity: int, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        capacity: int,
+        warn: Callable[[str], None],
+        journalled: Callable[[], None] = lambda: None,
+    ) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="experience")
         self._writer = self._thread.submit(ExperienceWriter, path / STORE, capacity, path / SPOOL).result()
         self._warn: Callable[[str], None] | None = warn
+        self._journalled = journalled
 
     def keep(self, segment: Segment) -> None:
         """Store a segment soon."""
@@ -100,6 +108,7 @@ class ExperienceAside:
 
     def _append(self, segment: Segment) -> None:
         try:
+            self._journalled()
             self._writer.append(segment)
         except TraderError as fault:
             warn, self._warn = self._warn, None

@@ -20,6 +20,10 @@ class Written:
     def __init__(self, journal: Journal, *sinks: Sink) -> None:
         self._journal, self._sinks = journal, sinks
 
+    def tell(self, sink: Sink) -> None:
+        """Tell another from now on."""
+        self._sinks = (*self._sinks, sink)
+
     def decided(self, observation: Observation, choice: Choice, target: int, veto: str | None, model: str) -> None:
         """A decision."""
         self._journal.put(Decided(observation, choice, target, veto, model))
@@ -106,6 +110,10 @@ class OverTheWire:
     def submit(self, order: Order) -> None:
         """Keep the order for `leave`."""
         self._waiting.append(order)
+
+    def forget(self) -> None:
+        """Orders of a rehearsal left long ago, or never will."""
+        self._waiting.clear()
 
     def leave(self) -> int:
         """Hand the orders to the account; how many are on their way (others were refused before they left)."""

@@ -10,17 +10,20 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any, Protocol, cast, get_args
 
 import numpy as np
 
 from broker.errors import Fatal
 from broker.types import Quotes
 from daemon.desk import Desk
-from daemon.events import Beat, Decided, Finished, Input, Journal, Output, Sent, Traded
-from daemon.journal import Event, Group
-from daemon.journal.encoding import encode
+from daemon.events import Beat, Decided, Input, Journal, Output
+from daemon.journal import Group, Record
+from daemon.journal.chain import QUOTES
+from daemon.journal.encoding import decode, encode
+from daemon.journal.quotes import unpack
 
+OUTPUTS = frozenset(kind.__name__ for kind in get_args(Output))
 LONGEST_SHOWN = 200
 
 
@@ -42,8 +45,8 @@ class Differs(Fatal):
 class Counter(Protocol):
     """Who counts quotes."""
 
-    def quoted(self, time: int, dropped: bool) -> None:
-        """A quote came."""
+    def several(self, first: int, last: int, count: int) -> None:
+        """Quotes came, from a time to a time."""
         ...
 
 
@@ -75,20 +78,22 @@ class Rehearsal:
         """Wait for the real journal."""
         await self._journal.durable()
 
-    def met(self, seq: int, recorded: Output) -> None:
+    def met(self, record: Record) -> None:
         """Compare the next output with what is on record.
 
         Raises:
             Differs: they are not the same.
         """
+        kept = _shown(record.kind, record.body)
         if not self._made:
-            raise Differs(seq, f"{_shown(recorded)} is on record, and nothing came")
+            raise Differs(record.seq, f"{kept} is on record, and nothing came")
         made = self._made.popleft()
-        if type(made) is not type(recorded):
-            raise Differs(seq, f"{_shown(recorded)} is on record, and {_shown(made)} came")
-        if (came := encode(made)) != (kept := encode(recorded)):
-            where, was, now = first_difference(json.loads(kept), json.loads(came))
-            raise Differs(seq, f"{type(made).__name__}.{where} is {was} on record, and {now} came")
+        kind, body = type(made).__name__, encode(made)
+        if kind != record.kind:
+            raise Differs(record.seq, f"{kept} is on record, and {_shown(kind, body)} came")
+        if body != record.body:
+            where, was, now = first_difference(json.loads(record.body), json.loads(body))
+            raise Differs(record.seq, f"{kind}.{where} is {was} on record, and {now} came")
 
     def settle(self, seq: int) -> None:
         """What came of the inputs before record `seq` must all have been on record.
@@ -97,7 +102,8 @@ class Rehearsal:
             Differs: more came.
         """
         if self._made:
-            raise Differs(seq, f"no {_shown(self._made[0])} is on record, and it came")
+            made = self._made[0]
+            raise Differs(seq, f"no {_shown(type(made).__name__, encode(made))} is on record, and it came")
 
     def over(self) -> int:
         """From now on hand everything on, first what is not on record yet; how many outputs those were."""
@@ -118,50 +124,49 @@ class Folded:
     decisions: int = 0
 
 
-def fold(desk: Desk, rehearsal: Rehearsal, happened: Iterable[tuple[int, Event]], counter: Counter | None) -> Folded:
+def fold(desk: Desk, rehearsal: Rehearsal, happened: Iterable[Record], counter: Counter | None) -> Folded:
     """Take a desk through what happened.
 
     Args:
-        desk: in the state in which the first event found it; its sink and its broker put out to `rehearsal`.
-        happened: events with the numbers of their records.
-        counter: told of each quote.
+        desk: in the state in which the first record found it; its sink and its broker put out to `rehearsal`.
+        happened: records, in order.
+        counter: told of the quotes.
 
     Raises:
         Differs: it does something else than is on record.
+        ValueError: a record is of a kind or shape that this version does not know.
     """
     done = Folded()
-    for seq, event in happened:
-        match event:
-            case Group():
-                rehearsal.settle(seq)
-                done.quotes += fold_group(desk, event, counter)
-                done.events += len(event) - 1
-            case Decided() | Sent() | Finished() | Traded():
-                rehearsal.met(seq, event)
-                done.decisions += isinstance(event, Decided)
-            case _:
-                rehearsal.settle(seq)
-                desk.apply(event)
+    for record in happened:
         done.events += 1
+        if record.kind in OUTPUTS:
+            rehearsal.met(record)
+            done.decisions += record.kind == Decided.__name__
+            continue
+        rehearsal.settle(record.seq)
+        if record.kind == QUOTES:
+            group = unpack(record.body)
+            done.quotes += fold_group(desk, group, counter)
+            done.events += len(group) - 1
+        else:
+            desk.apply(cast(Input, decode(record.kind, record.body)))
     return done
 
 
 def fold_group(desk: Desk, group: Group, counter: Counter | None) -> int:
     """Take a desk through quotes and beats, runs of one instrument at once; how many quotes they were."""
+    times = group.time[group.whose > 0]
+    if counter is not None and len(times):
+        counter.several(int(times[0]), int(times[-1]), len(times))
     edges = [0, *(np.flatnonzero(np.diff(group.whose)) + 1).tolist(), len(group)]
-    quotes = 0
     for i, j in pairwise(edges):
         who = int(group.whose[i])
         if who:
             desk.quote(group.names[who - 1], Quotes(group.time[i:j], group.bid[i:j], group.ask[i:j]))
-            quotes += j - i
         else:
             for time in group.time[i:j].tolist():
                 desk.apply(Beat(time))
-    if counter is not None:
-        for time in group.time[group.whose > 0].tolist():
-            counter.quoted(time, False)
-    return quotes
+    return len(times)
 
 
 def first_difference(kept: Any, came: Any, path: str = "") -> tuple[str, Any, Any]:
@@ -181,6 +186,6 @@ def first_difference(kept: Any, came: Any, path: str = "") -> tuple[str, Any, An
     return path, kept, came
 
 
-def _shown(output: Output) -> str:
-    text = encode(output).decode()
-    return f"{type(output).__name__} {text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + '...'}"
+def _shown(kind: str, body: bytes) -> str:
+    text = body.decode()
+    return f"{kind} {text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + '...'}"

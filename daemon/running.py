@@ -8,10 +8,10 @@ import signal
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from random import SystemRandom
 from time import monotonic_ns
+from typing import Any
 
 import structlog
 
@@ -21,7 +21,7 @@ from broker.durable import Threaded, connect
 from broker.errors import BadInput, Transient
 from broker.oanda import Denied, PriceFeed, Recorder, Transport, Unauthorised
 from broker.types import Bar
-from daemon.assembly import SNAPSHOT, Body, assemble, refuse_unguarded
+from daemon.assembly import Body, assemble
 from daemon.candlebars import granularity_of, recent_bars, warm_up_start
 from daemon.compose import limits_of
 from daemon.config import Config, bar_length
@@ -30,7 +30,6 @@ from daemon.events import Limited
 from daemon.experience import ExperienceAside
 from daemon.lockstep import Lockstep
 from daemon.oanda import feed_waits, is_custom, transport_of
-from daemon.snapshot import write_bytes
 from daemon.systemd import Notifier
 from training.locks import FileLock, writer_lock
 
@@ -58,6 +57,7 @@ class Daemon:
         self._jobs: list[asyncio.Future[object]] = []
         self._tasks: asyncio.TaskGroup | None = None
         self._lockstep: Lockstep | None = None
+        self._body: Body | None = None
 
     async def run(self) -> bool:
         """Live until SIGTERM or SIGINT; whether it was the latter.
@@ -66,11 +66,10 @@ class Daemon:
             BadInput: config or account can't be used, or another daemon has the state folder.
             TraderError: something that a restart may mend.
         """
-        refuse_unguarded(self._config)
         now = SystemClock().now
         loop = asyncio.get_running_loop()
         for number, act in (
-            (signal.SIGTERM, self._told),
+            (signal.SIGTERM, self.stop),
             (signal.SIGINT, self._interrupt),
             (signal.SIGHUP, self._reload),
         ):
@@ -82,7 +81,7 @@ class Daemon:
             held.push_async_callback(transport.close)
             disk = Threaded(connect(self._state / JOURNAL))
             held.callback(disk.close)
-            store = ExperienceAside(self._state, self._config.store.capacity, self._ui.warn)
+            store = ExperienceAside(self._state, self._config.store.capacity, self._ui.warn, disk.wait)
             held.callback(store.close)
             self._notifier.say(STATUS="starting")
             body = await assemble(
@@ -91,6 +90,10 @@ class Daemon:
             self._body = body
             await self._live(body, transport)
         return self._interrupted
+
+    def status(self) -> dict[str, Any]:
+        """The service's, once it is there."""
+        return self._body.service.status() if self._body is not None else {}
 
     async def _live(self, body: Body, transport: Transport) -> None:
         tape = Recorder(self._state / "ticks", tuple(body.pairs), self._aside)
@@ -106,8 +109,7 @@ class Daemon:
             await asyncio.gather(living, return_exceptions=True)
             if self._lockstep is not None:
                 self._lockstep.drain()
-            self._remember(body)
-            body.recorder.finish()
+            body.memory.mark()
             body.days.finish()
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None
@@ -120,7 +122,8 @@ class Daemon:
         service, account = body.service, body.account
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
-            service.open(body.why)
+            tasks.create_task(body.memory.failure())
+            body.open()
             if account is not None:
                 tasks.create_task(account.run())
                 while not account.ready:  # noqa: ASYNC110 - what it waits for has no event of its own
@@ -172,10 +175,7 @@ class Daemon:
                 self._notifier.say(WATCHDOG=1)
             rounds += 1
             if rounds % SNAPSHOT_EVERY == 0:
-                self._aside(partial(write_bytes, self._state / SNAPSHOT, body.remember()))
-
-    def _remember(self, body: Body) -> None:
-        write_bytes(self._state / SNAPSHOT, body.remember())
+                body.memory.look_after()
 
     def _aside(self, job: Callable[[], object]) -> None:
         self._jobs.append(asyncio.get_running_loop().run_in_executor(None, job))
@@ -186,6 +186,7 @@ class Daemon:
 
     async def _agree(self) -> None:
         """After a gap: read the account to its end, however long that takes."""
+        assert self._body is not None, "prices are missed while it runs"
         account, waits = self._body.account, self._config.oanda
         while account is not None:
             try:
@@ -197,7 +198,8 @@ class Daemon:
 
     # Signals.
 
-    def _told(self) -> None:
+    def stop(self) -> None:
+        """Stop in good order."""
         self._stop.set()
 
     def _interrupt(self) -> None:
@@ -209,10 +211,11 @@ class Daemon:
         self._notifier.say(RELOADING=1, MONOTONIC_USEC=monotonic_ns() // 1000)
         try:
             config = self._again()
-            refuse_unguarded(config)
         except BadInput as error:
             self._log.error("reload", refused=str(error))
         else:
+            if self._body is None:
+                return
             service = self._body.service
             service.take(Limited(service.desk.clock, limits_of(config)))
             rest = replace(config, risk=self._config.risk, log=self._config.log) != self._config

@@ -29,6 +29,7 @@ class Service:
         days: the folders of the run.
         account, wire: where orders go; None where they are filled on paper.
         missed: called once for each gap, when the account should be read to its end.
+        begin: called where a day begins, to keep the state.
 
     Attributes:
         sent: orders that went over the wire so far.
@@ -46,9 +47,11 @@ class Service:
         account: Account | None,
         wire: OverTheWire | None,
         missed: Callable[[], None],
+        begin: Callable[[], None],
     ) -> None:
         self.config, self.run, self.desk, self.session = config, run, desk, session
         self._journal, self._days, self._account, self._wire, self._missed = journal, days, account, wire, missed
+        self._begin = begin
         self._day, self._resuming = -1, 0
         self._why: dict[str, str] = {}
         self._last: dict[str, tuple[int, int, int]] = {}
@@ -65,6 +68,8 @@ class Service:
             bar = lane.bar[0]
             self._last[lane.instrument.name] = int(bar["time"]), int(bar["bid"]), int(bar["ask"])
         self._resuming = self.desk.clock
+        self._day = self.desk.clock // DAY if self.desk.clock else -1
+        self._why = self.session.risk.reasons()
         self.take(Opened(self.desk.clock, self.run))
         self.bar("model", why)
 
@@ -144,14 +149,15 @@ class Service:
         day, before = time // DAY, self._day
         if self._resuming:
             resumed, self._resuming = self._resuming, 0
-            if time > resumed:
-                self._gap(resumed, time)
+            if time > resumed or self._why.get("stream"):
+                self._gap(resumed, max(time, resumed))
         if day <= before:
             return
         self._day = day
         if before >= 0:
             self.take(events.Beat(day * DAY - 1))
-            self.take(Opened(day * DAY, self.run))
+            self._begin()
+        self.take(Opened(day * DAY, self.run))
 
     def _gap(self, start: int, end: int) -> None:
         self._why["stream"], self._gap_end = "gap", end

@@ -1,9 +1,9 @@
 """The journal: every event before it is applied, every output before it is acted on (docs/journal.md)."""
 
-from daemon.journal.chain import Broken, Record
+from daemon.journal.chain import Broken, Record, verified
 from daemon.journal.keeping import back_up, drop_some, pack_some
 from daemon.journal.quotes import Group
-from daemon.journal.reading import Event, Found, Snapshot, events, latest, resume
+from daemon.journal.reading import Event, Found, Snapshot, events, latest, marked, resume
 from daemon.journal.writing import DiskJournal, End
 
 __all__ = [
@@ -19,6 +19,8 @@ __all__ = [
     "drop_some",
     "events",
     "latest",
+    "marked",
     "pack_some",
     "resume",
+    "verified",
 ]

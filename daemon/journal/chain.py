@@ -39,6 +39,10 @@ SCHEMA = (
     digest BLOB NOT NULL,       -- of that record
     body BLOB NOT NULL          -- zstd of a tree (daemon/snapshot.py)
 ) STRICT""",
+    """CREATE TABLE IF NOT EXISTS journal_mark (       -- the state of lately, for a start that can't fold
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    body BLOB NOT NULL          -- as of a snapshot
+) STRICT""",
     """CREATE TABLE IF NOT EXISTS journal_cut (  -- records that a start found damaged, or after damage: never believed
     seq INTEGER NOT NULL, kind TEXT NOT NULL, body BLOB NOT NULL, digest BLOB NOT NULL
 ) STRICT""",

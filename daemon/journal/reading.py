@@ -77,6 +77,15 @@ def latest(db: sqlite3.Connection, until: int = 1 << 62) -> Snapshot | None:
     return None
 
 
+def marked(db: sqlite3.Connection) -> Any:
+    """The tree that was marked last, None where there is no whole one."""
+    row = db.execute("SELECT body FROM journal_mark").fetchone()
+    try:
+        return unpacked_snapshot(zstandard.ZstdDecompressor().decompress(row[0])) if row else None
+    except (zstandard.ZstdError, BadInput):
+        return None
+
+
 def events(db: sqlite3.Connection, first: int, before: bytes, end: int | None = None) -> Iterator[tuple[int, Event]]:
     """Events of the records from `first` on (and before `end`), each with its record's number.
 

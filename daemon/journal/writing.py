@@ -61,6 +61,10 @@ class DiskJournal:
         """Keep the state that follows from everything so far: what comes next can be folded from here."""
         self._disk.put(partial(self._snapshot, pack(tree)))
 
+    def mark(self, tree: Any) -> None:
+        """Keep the state as it stands now, in the place of the one before."""
+        self._disk.put(partial(_mark, pack(tree)))
+
     async def durable(self) -> None:
         """Return once everything so far is on disk.
 
@@ -116,3 +120,8 @@ class DiskJournal:
         digest = digest_of(self._end.digest, seq, kind, body)
         db.execute("INSERT OR REPLACE INTO journal_records VALUES (?, ?, ?, ?)", (seq, kind, body, digest))
         return End(seq, digest, self._end.day)
+
+
+def _mark(tree: bytes, db: sqlite3.Connection) -> None:
+    body = zstandard.ZstdCompressor(level=3).compress(tree)
+    db.execute("INSERT OR REPLACE INTO journal_mark VALUES (1, ?)", (body,))

@@ -15,6 +15,7 @@ from broker.types import DAY
 from daemon.desk import Desk
 from daemon.events import Barred, Beat, Command, Decided, Input, Opened, Operator, Output, Quoted, Sent
 from daemon.journal import DiskJournal, Group, events, resume
+from daemon.journal.chain import verified
 from daemon.journal.encoding import encode
 from daemon.outputs import Written
 from daemon.recovery import Differs, Rehearsal, fold
@@ -45,7 +46,7 @@ class Life:
             if self.found.snapshot.tree:
                 self.desk.recall(self.found.snapshot.tree)
             first, before = self.found.snapshot.seq + 1, self.found.snapshot.digest
-            self.folded = fold(self.desk, self.rehearsal, events(db, first, before), None)
+            self.folded = fold(self.desk, self.rehearsal, verified(db, first, before), None)
         self.left = self.rehearsal.over()
 
     def live(self, inputs: list[Input]) -> None:

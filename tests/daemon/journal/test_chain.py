@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from broker.durable import Inline
 from broker.types import DAY
 from daemon.events import Barred, Beat, Input, Opened, Output, Quoted
-from daemon.journal import Broken, DiskJournal, events, resume
+from daemon.journal import Broken, DiskJournal, events, marked, resume
 from daemon.journal.chain import Record, packed, records, unpacked
 from daemon.journal.writing import GROUP
 from tests.broker.oanda.rig import database
@@ -147,6 +147,19 @@ def test_a_start_goes_on_from_the_latest_whole_snapshot() -> None:
             assert (found.snapshot.seq, found.snapshot.tree["n"], found.end.seq, found.cut) == (seqs[n], n, 6, 0)
             db.execute("UPDATE journal_snapshots SET body = substr(body, 2) WHERE seq = ?", (seqs[n],))
         assert resume(db).snapshot is None
+
+
+def test_a_mark_is_the_latest_state() -> None:
+    """One is kept; a damaged one is none."""
+    with closing(database()) as db:
+        disk = Inline(db)
+        journal = DiskJournal(disk, disk.ask(resume).end)
+        assert marked(db) is None
+        for n in range(3):
+            journal.mark({"n": n})
+        assert marked(db) == {"n": 2}
+        db.execute("UPDATE journal_mark SET body = substr(body, 2)")
+        assert marked(db) is None
 
 
 def test_a_snapshot_of_records_that_are_gone_is_not_believed() -> None:

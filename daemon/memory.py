@@ -1,0 +1,169 @@
+"""What of a service outlives it, and how the next one goes on from it.
+
+A snapshot stands in the journal wherever its records can be folded from: where a run begins, and where a day does. A
+start with the same rules takes up the latest and folds what is behind it, so that it knows and has written what an
+uninterrupted service would. A start with other rules can't: it takes the state marked lately, and begins anew.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from broker.canonical import plain, text
+from broker.durable import Writer
+from broker.types import Instrument
+from daemon.config import Config, to_toml
+from daemon.desk import Desk
+from daemon.events import Activated
+from daemon.journal import DiskJournal, Found, Record, Snapshot, marked, pack_some, verified
+from daemon.recovery import Counter, Folded, Rehearsal, fold
+from strategy.plugin import Strategy
+from strategy.session import Session
+from training.recorder import Recorder
+
+RULING = ("mode", "instruments", "bar", "strategy", "strategies", "seed", "account", "paper", "risk", "model")
+"""Sections of the config that decide what comes of an input."""
+
+
+class Models(Protocol):
+    """Who makes strategies; `folder` of the model that decides."""
+
+    folder: str
+
+    def prepared(self, event: Activated) -> Iterable[Strategy]:
+        """The strategies of a model's folder, one for each lane."""
+        ...
+
+
+class Folders(Counter, Protocol):
+    """The folders of days; while `again`, rows go to the last folder of their day, written anew."""
+
+    again: bool
+
+
+class Memory:
+    """Keeps the state of one service.
+
+    Args:
+        config, pairs, wired: what runs; `wired`: orders go to an account.
+        desk, session, recorder, models: what has a state.
+        journal: where it is kept. disk: under it.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        pairs: Iterable[Instrument],
+        wired: bool,
+        desk: Desk,
+        session: Session,
+        recorder: Recorder,
+        models: Models,
+        journal: DiskJournal,
+        disk: Writer,
+    ) -> None:
+        self._config, self._pairs, self._wired = config, tuple(pairs), wired
+        self._desk, self._session, self._recorder, self._models = desk, session, recorder, models
+        self._journal, self._disk = journal, disk
+
+    def begin(self) -> None:
+        """Keep a state from which all that comes can be folded."""
+        self._journal.remember(self._tree())
+
+    def mark(self) -> None:
+        """Keep the state as it is now."""
+        self._journal.mark(self._tree())
+
+    async def failure(self) -> None:
+        """Never return; raise StorageFault when the disk fails."""
+        await self._disk.failure()
+
+    def look_after(self) -> None:
+        """A step of keeping it small, and the state as it is now."""
+        self.mark()
+        self._disk.put(pack_some)
+
+    def take_up(self, found: Found, rehearsal: Rehearsal, folders: Folders, *, anew: bool) -> Folded | None:
+        """Go on from what the journal has; the session's run is then the one that goes on.
+
+        Args:
+            rehearsal: hears what the desk puts out; over afterwards.
+            anew: begin a new run, whatever there is.
+
+        Returns:
+            What was folded; None where nothing could be, and a new run begins.
+
+        Raises:
+            Differs: the fold does something else than is on record.
+            BadInput: the model that decided can't be used any more.
+        """
+        run, base, folded = self._session.run, found.snapshot, None
+        if base is not None and not anew and base.tree["rules"] == rules(self._config, self._pairs):
+            folded = self._fold(base, rehearsal, folders)
+        else:
+            self._recall_lately(base)
+        rehearsal.over()
+        if folded is None or found.cut:
+            self._session.run = run
+            self._recorder.recall({**self._recorder.memory(), "run": run})
+        if folded is None:
+            self.begin()
+        return folded
+
+    def _fold(self, base: Snapshot, rehearsal: Rehearsal, folders: Folders) -> Folded:
+        take(base.tree, self._desk, self._session, self._models)
+        self._recorder.recall(base.tree["recorder"])
+
+        def behind(db: Any) -> list[Record]:
+            return list(verified(db, base.seq + 1, base.digest))
+
+        folders.again = True
+        folded = fold(self._desk, rehearsal, self._disk.ask(behind), folders)
+        folders.again = False
+        return folded
+
+    def _recall_lately(self, base: Snapshot | None) -> None:
+        """Take the latest state of the same shape: bars and features, position and losses so far."""
+        known = [tree for tree in (self._disk.ask(marked), base.tree if base else None) if tree is not None]
+        like = [tree for tree in known if tree["shape"] == shape(self._config, self._pairs)]
+        if not like:
+            return
+        latest = max(like, key=lambda tree: int(tree["desk"]["clock"]))
+        self._desk.recall(latest["desk"])
+        nothing = self._recorder.memory()
+        self._recorder.recall(latest["recorder"])
+        self._recorder.finish()
+        self._recorder.recall(nothing)
+
+    def _tree(self) -> dict[str, Any]:
+        return {
+            "rules": rules(self._config, self._pairs),
+            "shape": shape(self._config, self._pairs),
+            "config": to_toml(self._config),
+            "pairs": [plain(pair) for pair in self._pairs],
+            "wired": self._wired,
+            "folder": self._models.folder,
+            "desk": self._desk.memory(),
+            "recorder": self._recorder.memory(),
+        }
+
+
+def take(tree: Any, desk: Desk, session: Session, models: Models) -> None:
+    """Put a desk and its strategies into a kept state."""
+    if tree["folder"] != models.folder:
+        strategies = models.prepared(Activated(0, "", tree["folder"]))
+        for lane, strategy in zip(session.lanes, strategies, strict=True):
+            lane.strategy = strategy
+    desk.recall(tree["desk"])
+
+
+def rules(config: Config, pairs: Iterable[Instrument]) -> str:
+    """All of the config that decides what comes of an input, as one text."""
+    ruling = {name: plain(getattr(config, name)) for name in RULING}
+    return text({**ruling, "pairs": [plain(pair) for pair in pairs]}).decode()
+
+
+def shape(config: Config, pairs: Iterable[Instrument]) -> str:
+    """What a state must have been of, to be taken up under other rules."""
+    names = [(pair.name, pair.precision, pair.pip_location) for pair in pairs]
+    features = config.model.features if config.strategy == "muzero" else ""
+    return repr((names, config.bar, config.strategy, features, config.mode))
