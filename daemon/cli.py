@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, str] = {
     "run": "trade live prices, on paper or for real, until stopped",
     "replay": "replay recorded ticks through the live code path, and report",
     "train": "learn from recorded ticks and register a candidate model",
+    "validate": "score a model on unseen ticks, and let it through the gate",
     "study": "walk-forward study of model and baselines",
     "report": "rebuild the HTML report of a run",
     "compare": "put runs side by side",

@@ -2,6 +2,7 @@
 
 import argparse
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from training.registry import Registry, State
 def register(subparsers: Subparsers) -> None:
     """Add `models` and its subcommands."""
     parser = add_command(subparsers, "models", "list, promote and roll back models", "micro-trader models list")
-    verbs = parser.add_subparsers(required=True, metavar="list|show|promote|rollback|verify|prune")
+    verbs = parser.add_subparsers(required=True, metavar="list|show|promote|rollback|retire|verify|prune")
     about = "all versions, the best first"
     add_command(verbs, "list", about, "micro-trader models list --json").set_defaults(handler=list_models)
     show = add_command(verbs, "show", "one version with its manifest and verdict", "micro-trader models show 3d26e9c4")
@@ -28,6 +29,10 @@ def register(subparsers: Subparsers) -> None:
     rollback = add_command(verbs, "rollback", about, "micro-trader models rollback --why 'lost all week'")
     rollback.add_argument("--why", default="rolled back by hand", help="kept in the history")
     rollback.set_defaults(handler=roll_back)
+    about = "leave no version best, so that nothing trades"
+    retire = add_command(verbs, "retire", about, "micro-trader models retire --why 'lost all month'")
+    retire.add_argument("--why", default="retired by hand", help="kept in the history")
+    retire.set_defaults(handler=retire_model)
     about = "check the bytes of every version"
     add_command(verbs, "verify", about, "micro-trader models verify").set_defaults(handler=verify)
     about = "delete old retired and rejected versions"
@@ -37,11 +42,21 @@ def register(subparsers: Subparsers) -> None:
 
 
 def list_models(args: argparse.Namespace, _ui: Ui) -> dict[str, Any]:
-    """All versions: the best, then by quality score."""
+    """All versions: the best, then those that passed the gate, by quality score."""
     registry = _registry(args)
+    return {"best": registry.best(), "models": rows_of(registry)}
+
+
+def rows_of(registry: Registry) -> list[dict[str, Any]]:
+    """A row for each version: the best, then those that passed the gate, by quality score."""
     rows = [_row(registry, key, state) for key, state in registry.states().items()]
-    rows.sort(key=lambda row: (row["state"] != State.BEST, -(row["quality_score"] or -1e9), row["version"]))
-    return {"best": registry.best(), "models": rows}
+    return sorted(rows, key=rank)
+
+
+def rank(row: Mapping[str, Any]) -> tuple[bool, bool, float, str]:
+    """Sorts the best first, what passed the gate before what didn't, then by quality score."""
+    score = row["quality_score"]
+    return row["state"] != State.BEST, not row["passed"], -(-1e9 if score is None else score), row["version"]
 
 
 def show_model(args: argparse.Namespace, _ui: Ui) -> dict[str, Any]:
@@ -57,7 +72,7 @@ def show_model(args: argparse.Namespace, _ui: Ui) -> dict[str, Any]:
         **_row(registry, key, registry.states()[key]),
         "path": str(registry.folders.root / key),
         "manifest": registry.folders.manifest(key),
-        "verdict": registry.verdict(key),
+        "verdict": _verdict(registry.verdict(key)),
         "history": history,
     }
 
@@ -74,6 +89,11 @@ def roll_back(args: argparse.Namespace, _ui: Ui) -> dict[str, Any]:
     registry = _registry(args)
     previous = registry.best()
     return {"version": registry.rollback(args.why), "previous": previous}
+
+
+def retire_model(args: argparse.Namespace, _ui: Ui) -> dict[str, Any]:
+    """Leave no version best."""
+    return {"version": None, "previous": _registry(args).retire(args.why)}
 
 
 def verify(args: argparse.Namespace, ui: Ui) -> dict[str, Any]:
@@ -102,6 +122,11 @@ def prune_models(args: argparse.Namespace, _ui: Ui) -> dict[str, Any]:
     return {"deleted": registry.prune(args.keep), "kept": len(registry.folders.ids())}
 
 
+def _verdict(verdict: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A verdict with the number of its tries, without their series."""
+    return None if verdict is None else {**verdict, "tries": len(verdict.get("tries", ()))}
+
+
 def _row(registry: Registry, key: str, state: State) -> dict[str, Any]:
     manifest, verdict = registry.folders.manifest(key), registry.verdict(key) or {}
     damage = registry.folders.damage(key)
@@ -110,6 +135,7 @@ def _row(registry: Registry, key: str, state: State) -> dict[str, Any]:
         "state": state.value,
         "parent": manifest.get("parent"),
         "metrics": manifest.get("metrics"),
+        "passed": verdict.get("gate", {}).get("passed"),
         "quality_score": verdict.get("quality_score"),
         "checksum": "ok" if damage is None else damage,
     }
