@@ -1,4 +1,4 @@
-"""Public clients, unchanged, against the emulator as its own process; and that process killed and restarted."""
+"""oandapyV20's own client, unchanged, against the emulator as its own process; and that killed and restarted."""
 
 import json
 import os
@@ -141,19 +141,6 @@ def test_oandapyv20_is_refused(where: Json, api: oandapyV20.API) -> None:
         stranger.request(accounts.AccountList())
     stranger.client.close()
     assert refused.value.code == 401
-
-
-def test_the_official_client_trades(where: Json) -> None:
-    """OANDA's own `v20`, where it is installed: typed answers of orders, trades, prices and streams."""
-    v20 = pytest.importorskip("v20", reason="the official client is no dependency; pip install v20 to run this")
-    host, port = where["rest"].removeprefix("http://").split(":")
-    api, account = v20.Context(host, int(port), ssl=False, token=TOKEN, stream_chunk_size=1), where["account"]
-    fill = api.order.market(account, instrument="EUR_USD", units=50).get("orderFillTransaction", 201)
-    assert api.trade.close(account, fill.tradeOpened.tradeID).get("orderFillTransaction", 200).pl is not None
-    assert api.order.cancel(account, "999999").get("orderCancelRejectTransaction", 404) is not None
-    assert api.pricing.get(account, instruments="EUR_USD").get("prices", 200)[0].tradeable
-    kind, _ = next(api.pricing.stream(account, instruments="EUR_USD").parts())
-    assert kind == "pricing.ClientPrice"
 
 
 def test_a_killed_emulator_takes_up_where_it_was(tmp_path: Path) -> None:
