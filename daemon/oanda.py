@@ -19,11 +19,15 @@ from broker.oanda import (
     OrderLimits,
     Pace,
     Secret,
+    TokenBucket,
     Transport,
     Waits,
     hosts_of,
 )
+from broker.oanda.pacing import REQUESTS_PER_S
 from daemon.config import Config, Oanda
+
+CUSTOM_CONNECTIONS_PER_S = 100.0  # a server of one's own keeps nobody waiting
 
 
 def access_of(environ: Mapping[str, str], settings: Oanda) -> Access:
@@ -55,7 +59,10 @@ def transport_of(environ: Mapping[str, str], settings: Oanda) -> Transport:
         retry_first=settings.retry_first_s,
         retry_longest=min(8.0, settings.retry_longest_s),
     )
-    return Transport(access_of(environ, settings), Pace.usual(), waits, SystemRandom(), SystemClock().now)
+    pace = Pace(TokenBucket(10 * REQUESTS_PER_S, 100.0, reserve=5.0), TokenBucket(CUSTOM_CONNECTIONS_PER_S, 20.0))
+    if not is_custom(environ):
+        pace = Pace.usual()
+    return Transport(access_of(environ, settings), pace, waits, SystemRandom(), SystemClock().now)
 
 
 def is_custom(environ: Mapping[str, str]) -> bool:
