@@ -149,7 +149,7 @@ async def assemble(
     sink.tell(Logged())
     service = Service(config, session.run, desk, session, journal, days, account, wire, missed, memory.begin)
     ears.service = service
-    why = "untrained" if chosen is not None and chosen.untrained and not config.model.allow_untrained else ""
+    why = chosen.unfit(config.mode == "live") if chosen is not None and not config.model.allow_untrained else ""
     newer = Activated(0, chosen.name, str(chosen.path)) if chosen and makers.folder != str(chosen.path) else None
     return Body(config, service, days, recorder, account, ears, pairs, why, makers.prepare, memory, folded, newer)
 

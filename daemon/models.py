@@ -45,6 +45,16 @@ class Chosen:
         learned = (self.model.manifest.get("data") or {}).get("market")
         return None if learned is None else str(learned["market"])
 
+    def unfit(self, live: bool) -> str:
+        """Why it may not open positions unasked: `untrained`, or `synthetic` where orders are real; "" where it may.
+
+        Args:
+            live: orders go to an account.
+        """
+        if self.untrained:
+            return UNTRAINED
+        return "synthetic" if live and self.market is not None else ""
+
     def in_sample(self, inputs: Iterable[Mapping[str, Any]]) -> bool | None:
         """Whether it learned from one of these input files; None where its manifest does not say."""
         if self.untrained:

@@ -9,7 +9,7 @@ import pytest
 from broker.errors import BadInput
 from daemon.config import Config, State
 from daemon.console import Ui
-from daemon.models import BUNDLED, choose_model, find_model
+from daemon.models import BUNDLED, Chosen, choose_model, find_model
 from strategy.model import load
 from training.registry import Registry
 
@@ -38,6 +38,22 @@ def test_a_version_may_be_a_unique_prefix(models: tuple[Path, str]) -> None:
     for unknown in (key[:7], "0123456789"):
         with pytest.raises(BadInput, match=unknown):
             find_model(unknown, root)
+
+
+@pytest.mark.parametrize(
+    ("status", "market", "paper", "live"),
+    [
+        ("untrained", None, "untrained", "untrained"),
+        ("trained", "regime", "", "synthetic"),
+        ("trained", None, "", ""),
+    ],
+)
+def test_what_knows_no_quotes_does_not_trade_live(status: str, market: str | None, paper: str, live: str) -> None:
+    """Initial weights never trade unasked, and weights of a synthetic market not where orders are real."""
+    model = load(BUNDLED)
+    data = {**(model.manifest["data"] or {}), "market": None if market is None else {"market": market}}
+    chosen = Chosen(BUNDLED, replace(model, status=status, manifest={**model.manifest, "data": data}))
+    assert (chosen.market, chosen.unfit(live=False), chosen.unfit(live=True)) == (market, paper, live)
 
 
 def test_a_model_of_another_feature_set_is_refused(tmp_path: Path) -> None:
