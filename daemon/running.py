@@ -133,7 +133,7 @@ class Daemon:
             await self._warm_up(body, transport, size)
             listener = service.hear
             if (control := self._environ.get("OANDA_CONTROL_URL", "")) and account is not None:
-                self._lockstep = Lockstep(control, service.hear, lambda: service.sent)
+                self._lockstep = Lockstep(control, service.hear, lambda: service.sent, service.guards)
                 tasks.create_task(self._lockstep.run(account.keeper))
                 listener = self._lockstep.offer
             waits = feed_waits(self._config.oanda, granularity_of(size) or "S5")

@@ -201,6 +201,16 @@ class Service:
         if self._account is not None:
             self.bar("account", "" if self._account.ready else "not_ready")
 
+    def guards(self) -> dict[str, tuple[int, int]] | None:
+        """Side and floor, in points, of what the loss limits guard in each instrument; None without limits."""
+        limits = self.session.risk.limits
+        if not (limits.max_daily_loss or limits.max_drawdown):
+            return None
+        return {
+            lane.instrument.name: (int(lane.guard["side"][0]), int(lane.guard["floor"][0]))
+            for lane in self.session.lanes
+        }
+
     # What is told of it.
 
     def status(self) -> dict[str, Any]:

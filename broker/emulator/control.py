@@ -88,12 +88,24 @@ class Control:
         return {"time": rfc3339(self._exchange.now), "moving": self._playback.is_moving}
 
     def ack(self, body: Json) -> Json:
-        """The client has decided at a boundary: `time` (the one waited for) and `orders` sent for it, both optional."""
+        """The client has decided at a boundary: `time` (the one waited for), `orders` sent for it, and `guards`: all
+        optional."""
         orders = body.get("orders", 0)
         if not isinstance(orders, int) or not 0 <= orders <= 1000:
             raise BadRequest.of("orders")
-        self._playback.acknowledge(self._time(body["time"]) if "time" in body else None, orders)
+        time = self._time(body["time"]) if "time" in body else None
+        self._playback.acknowledge(time, orders, self._guards(body["guards"]) if "guards" in body else None)
         return {"time": rfc3339(self._exchange.now)}
+
+    def _guards(self, said: Any) -> dict[str, tuple[int, int]]:
+        """`{instrument: [side, floor]}`."""
+        try:
+            found = {self._name({"instrument": name}): (int(side), int(floor)) for name, (side, floor) in said.items()}
+        except (ValueError, TypeError, AttributeError):
+            raise BadRequest.of("guards") from None
+        if any(side not in (-1, 0, 1) for side, _ in found.values()):
+            raise BadRequest.of("guards")
+        return found
 
     def _name(self, body: Json) -> str:
         return instrument_name(str(body.get("instrument")), self._exchange.instruments)

@@ -62,6 +62,7 @@ class Playback:
         self._bar_end: int | None = None
         self._bar_quotes: dict[str, int] = {}
         self._full = False
+        self._guards: dict[str, tuple[int, int]] | None = None
         self._heartbeat_due = 0
         self._base: tuple[float, int] | None = None
         history = exchange.history
@@ -96,12 +97,15 @@ class Playback:
         self._streams.flush(self._exchange.now)
         self._base = None
 
-    def acknowledge(self, time: int | None, orders: int) -> None:
+    def acknowledge(self, time: int | None, orders: int, guards: dict[str, tuple[int, int]] | None = None) -> None:
         """The client has decided at the boundary `time` (None: the one being waited for).
 
         Args:
             orders: writes that it has sent for it, which may still be under way on the wire.
+            guards: side and floor by instrument: where side x the closing price, in points, comes to the floor, the
+                client wants to be waited for too, and wherever an order fills. None: at bars' ends alone.
         """
+        self._guards = guards
         if self._waiting is not None and (time is None or time >= self._waiting):
             self._acknowledged, self._orders_expected = True, orders
             self._wake.set()
@@ -211,6 +215,12 @@ class Playback:
         if history.is_over or (until is not None and history.next_time() > until):
             return False
         time = history.next_time()
+        ends = self._bar_end if self._bar.clock and self._bar_end is not None else time
+        if self._guards is not None and until is None and self._arrivals and self._arrivals[0].due < min(time, ends):
+            due = self._arrivals[0].due
+            self._arrive(due + 1)
+            await self._boundary(due)
+            return True
         if self._bar.clock and self._bar_end is not None and time >= self._bar_end:
             if until is not None:
                 return False
@@ -224,11 +234,21 @@ class Playback:
             self._full = False
             await self._boundary(self._exchange.now)
         self._arrive(time)
-        self._note(self._exchange.show_next(), time)
-        if self._full and until is None:
+        before = len(self._exchange.account.transactions)
+        name = self._exchange.show_next()
+        self._note(name, time)
+        moved = len(self._exchange.account.transactions) > before
+        if until is None and (self._full or (self._guards is not None and (moved or self._is_touched(name)))):
             self._full = False
             await self._boundary(time)
         return True
+
+    def _is_touched(self, name: str) -> bool:
+        """Whether the quote just shown is at or beyond what the client guards."""
+        assert self._guards is not None, "asked only while the client guards something"
+        side, floor = self._guards.get(name, (0, 0))
+        history, place = self._exchange.history, self._exchange.history.next - 1
+        return side != 0 and int(history.bid[place] if side > 0 else -history.ask[place]) <= floor
 
     def _note(self, name: str, time: int) -> None:
         """Count a quote into its bar."""

@@ -256,6 +256,7 @@ class Account:
                 request_id = getattr(failure, "request_id", "")
                 book.tell(Doubted(order.id, order.instrument, str(failure)), request_id=request_id)
         else:
+            await self.keeper.pass_gate(answer.body.values())
             book.offer_answer(answer.body)
         if book.gap or not self._ended(order):
             self.keeper.wake()

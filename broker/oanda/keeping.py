@@ -5,6 +5,7 @@ doubt or 30 s have passed, the log is read to its end; after each new stream the
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
@@ -18,6 +19,7 @@ from broker.oanda.failures import Denied, Failure, Lost, StreamLost, Unauthorise
 from broker.oanda.pacing import Backoff, spread
 from broker.oanda.state import AccountState, of_account, same_trades
 from broker.oanda.transport import Answer, Transport
+from broker.oanda.wire import Message
 from broker.types import Cancel
 
 MOST_PAGES = 1000  # of `sinceid`; it may be capped at a few hundred transactions
@@ -58,6 +60,7 @@ class Keeper:
         figures: the account's price-dependent figures by name (`NAV`, `marginUsed`, ...), account currency.
         reconnects: streams opened after the first.
         time, newest: what the stream's last heartbeat told: its time, and the account's last transaction.
+        gate: in lock-step, what a transaction of a time must wait for before it is applied: the prices up to then.
     """
 
     def __init__(self, transport: Transport, book: Book, waits: KeeperWaits, dice: Random) -> None:
@@ -66,6 +69,7 @@ class Keeper:
         self.figures: dict[str, Decimal] = {}
         self.reconnects = -1
         self.time = self.newest = 0
+        self.gate: Callable[[int], Awaitable[None]] | None = None
         self._transport, self._waits, self._dice = transport, waits, dice
         self._account = transport.access.account
         self._streaming = False
@@ -123,13 +127,22 @@ class Keeper:
             self._heard_at = asyncio.get_running_loop().time()
             self.wake()
             async for line in lines:
-                self._take(line)
+                try:
+                    message = wire.parse_line(line)
+                except ValueError as error:
+                    raise StreamLost(f"a broken line: {error}") from None
+                await self.pass_gate((message,))
+                self._take(message)
 
-    def _take(self, line: bytes) -> None:
-        try:
-            message = wire.parse_line(line)
-        except ValueError as error:
-            raise StreamLost(f"a broken line: {error}") from None
+    async def pass_gate(self, messages: Iterable[object]) -> None:
+        """Wait until prices have come as far as these transactions, where somebody asked for that."""
+        if self.gate is None:
+            return
+        for message in messages:
+            if isinstance(message, dict) and "time" in message:
+                await self.gate(wire.parse_time(message["time"]))
+
+    def _take(self, message: Message) -> None:
         self._heard_at = asyncio.get_running_loop().time()
         if message.get("type") != "HEARTBEAT":
             self.book.offer([message])

@@ -1,0 +1,140 @@
+"""The life of a daemon as a process of its own: started, killed, started again, stopped, refused."""
+
+import asyncio
+import os
+import signal
+import socket
+import sqlite3
+import sys
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from broker.emulator import Emulator
+from daemon.cli import main
+from daemon.console import Ui
+from daemon.journal.reading import marked
+from daemon.running import Daemon
+from tests.daemon.wired import config_of, emulator, over
+
+TEXT = """\
+strategy = "random"
+bar = "5s"
+[model]
+warmup_bars = 160
+[oanda]
+settle_s = 1.0
+doubt_s = 0.2
+reconcile_s = 1.0
+retry_first_s = 0.1
+"""
+
+
+@pytest.fixture
+def ticks(tmp_path: Path) -> Path:
+    path = tmp_path / "EUR_USD-synth.csv"
+    assert main(["ticks", "synth", "ou", str(path), "--bars", "120", "--seed", "7"]) == 0
+    return path
+
+
+async def start(folder: Path, environ: dict[str, str], *more: str) -> asyncio.subprocess.Process:
+    """`run` as a process."""
+    command = ["-m", "daemon", "run", "--config", str(folder / "config.toml"), "--state", str(folder / "state"), *more]
+    root = str(Path(__file__).parents[2])
+    with (folder / "log").open("ab") as log:
+        return await asyncio.create_subprocess_exec(
+            sys.executable, *command, env=os.environ | environ, cwd=root, stdout=log, stderr=log
+        )
+
+
+async def until(met: Callable[[], object], what: str) -> None:
+    async with asyncio.timeout(60):
+        while not met():  # noqa: ASYNC110 - what is waited for is in another process
+            await asyncio.sleep(0.01)
+    assert met(), what
+
+
+def fills(made: Emulator) -> int:
+    return sum(said["type"] == "ORDER_FILL" for said in made.exchange.account.transactions)
+
+
+def mapped(process: int) -> str:
+    """The files that a process has loaded."""
+    return Path(f"/proc/{process}/maps").read_text()
+
+
+async def test_killed_and_started_again(tmp_path: Path, ticks: Path) -> None:
+    """Kill -9 in the middle: the second start takes the account's word, doubles no order and trades on; systemd hears
+    when it is ready and when it stops; SIGHUP reads the config; torch is never loaded; SIGTERM ends it well."""
+    config = config_of(tmp_path / "config.toml", TEXT, tmp_path / "state")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        said: list[str] = []
+        asyncio.get_running_loop().add_reader(manager, lambda: said.extend(manager.recv(4096).decode().splitlines()))
+        async with emulator([ticks], config) as (made, environ):
+            environ |= {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "600000"}
+            first = await start(tmp_path, environ)
+            await until(lambda: fills(made) > 20, "it trades")
+            first.send_signal(signal.SIGKILL)
+            await first.wait()
+            killed_at = fills(made)
+            assert said.count("READY=1") == 1
+            second = await start(tmp_path, environ)
+            await until(lambda: fills(made) > killed_at + 20, "it trades on")
+            assert "torch" not in mapped(second.pid)
+            second.send_signal(signal.SIGHUP)
+            await over(made)
+            await asyncio.sleep(0.7)
+            second.send_signal(signal.SIGTERM)
+            assert await second.wait() == 0
+            account = made.exchange.account
+            asyncio.get_running_loop().remove_reader(manager)
+            created = [one for one in account.transactions if one["type"] == "MARKET_ORDER"]
+    names = Counter(one.get("clientExtensions", {}).get("id", "") for one in created)
+    assert all(name.startswith("mt-") and count == 1 for name, count in names.items())
+    with closing(sqlite3.connect(tmp_path / "state" / "journal.db")) as journal:
+        lane = marked(journal)["desk"]["session"]["lanes"]["EUR_USD"]
+    held = sum(trade.units for trade in account.state.open.values())
+    assert (lane["position"]["units"] if lane["position"] else 0) == held
+    assert {"WATCHDOG=1", "RELOADING=1", "STOPPING=1"} <= set(said)
+    assert said.count("READY=1") == 3
+    days = sorted((tmp_path / "state" / "runs").iterdir())
+    assert (days[-1] / "summary.json").exists()
+    assert not [
+        line for line in (tmp_path / "log").read_text().splitlines() if '"error"' in line or "Traceback" in line
+    ]
+
+
+async def test_a_second_daemon_is_refused(tmp_path: Path, ticks: Path) -> None:
+    """One state folder has one daemon: the second ends with 2 and says who is there."""
+    config = config_of(tmp_path / "config.toml", TEXT, tmp_path / "state")
+    async with emulator([ticks], config) as (_, environ):
+        one = Daemon(config, environ, lambda: config, Ui(json=True))
+        living = asyncio.create_task(one.run())
+        await until(one.status, "it runs")
+        other = await start(tmp_path, environ)
+        assert await other.wait() == 2
+        assert "in use by daemon" in (tmp_path / "log").read_text()
+        one.stop()
+        assert await living is False
+
+
+@pytest.mark.parametrize("key", ["stop_sigma", "max_daily_loss", "max_drawdown", "max_quote_age_s"])
+def test_live_needs_its_limits(key: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each of them: `run --mode live` without it ends with 2 before anything is asked of anybody."""
+    given = {"stop_sigma": 30, "max_daily_loss": 100, "max_drawdown": 500, "max_quote_age_s": 10} | {key: 0}
+    file = tmp_path / "config.toml"
+    file.write_text("[risk]\n" + "".join(f"{name} = {value}\n" for name, value in given.items()))
+    command = ["run", "--mode", "live", "--config", str(file), "--state", str(tmp_path / "state")]
+    assert main(command) == 2
+    assert f"risk.{key}" in capsys.readouterr().err
+    assert not (tmp_path / "state").exists()
+
+
+def test_without_an_account_nothing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Secrets come from the environment, and it says so."""
+    monkeypatch.delenv("OANDA_TOKEN", raising=False)
+    assert main(["run", "--state", str(tmp_path)]) == 2
