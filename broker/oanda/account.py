@@ -100,7 +100,12 @@ class Account:
     @property
     def ready(self) -> bool:
         """Whether new exposure may be taken: the log is followed, agrees with the account, and no order is UNKNOWN."""
-        return self._tasks is not None and self.keeper.agreed and not self._unknown()
+        return self._tasks is not None and self.keeper.agreed and not self.unknown
+
+    @property
+    def unknown(self) -> int:
+        """Orders that may or may not have arrived."""
+        return sum(intent.outcome is Outcome.UNKNOWN for intent in self._log.open())
 
     def position(self, instrument: str) -> int:
         """Net units held, as the broker confirmed them."""
@@ -224,7 +229,7 @@ class Account:
         day_over = self._now() - self._log.since() >= DAY
         limit = self._limits.max_units if day_over else min(self._limits.max_units, self._limits.first_day_units)
         checks = (
-            ("unresolved", bool(self._unknown())),
+            ("unresolved", self.unknown > 0),
             ("not_ready", not self.ready),
             ("stale", price is None),
             ("halted", price is not None and not price.tradeable),
@@ -269,9 +274,6 @@ class Account:
         end = Ended(0, Cancel(order.id, order.time, order.instrument, outcome, reason))
         alarm = (Alarm("order_failed", f"{order.id}: {said}"),) if said else ()
         self.book.tell(end, *alarm, request_id=request_id)
-
-    def _unknown(self) -> bool:
-        return any(intent.outcome is Outcome.UNKNOWN for intent in self._log.open())
 
     def _noticed(self, event: Event) -> None:
         if isinstance(event, Filled) and event.opened:

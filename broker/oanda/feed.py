@@ -6,6 +6,7 @@ handed to the tape as it came.
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
@@ -98,6 +99,7 @@ class PriceFeed:
     Attributes:
         time: the feed's clock, ns; 0 before the first line.
         reconnects, repeated, regressed, broken: streams after the first, and lines passed over.
+        missed: ns of all gaps together.
     """
 
     def __init__(
@@ -115,11 +117,17 @@ class PriceFeed:
         self._fresh: set[str] = set()
         self.time = 0
         self.reconnects = -1
-        self.repeated = self.regressed = self.broken = 0
+        self.repeated = self.regressed = self.broken = self.missed = 0
+        self._heard_at = -math.inf  # loop time
 
     def fresh(self, instrument: str) -> Price | None:
         """The latest price, if the stream is alive and has shown one since it stands."""
         return self._latest.get(instrument) if instrument in self._fresh else None
+
+    @property
+    def silence(self) -> float:
+        """Seconds since the last line, infinite before the first."""
+        return asyncio.get_running_loop().time() - self._heard_at
 
     async def run(self) -> None:
         """Follow the stream until cancelled."""
@@ -142,11 +150,12 @@ class PriceFeed:
 
     async def _follow(self) -> None:
         params = {"instruments": ",".join(self._instruments), "snapshot": "true"}
-        before = self.time
+        before, loop = self.time, asyncio.get_running_loop()
         request = PricingStream(self._transport.access.account, params=params)
         async with self._transport.stream(request) as lines:
             self.reconnects += 1
             async for line in lines:
+                self._heard_at = loop.time()
                 message = self._understood(line)
                 if before and message is not None:
                     await self._bridge(before, message.time)
@@ -207,6 +216,7 @@ class PriceFeed:
         """Mark the gap, and fetch its candles while the stream waits."""
         if end <= start:
             return
+        self.missed += end - start
         self._listener(Gap(start, end))
         if self._tape is not None:
             self._tape.gap(start, end)

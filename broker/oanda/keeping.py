@@ -5,6 +5,7 @@ doubt or 30 s have passed, the log is read to its end; after each new stream the
 """
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -73,12 +74,22 @@ class Keeper:
         self._transport, self._waits, self._dice = transport, waits, dice
         self._account = transport.access.account
         self._streaming = False
-        self._heard_at = 0.0  # loop time of the stream's last line
+        self._heard_at = -math.inf  # loop time of the stream's last line
         self._doubts: dict[str, float] = {}
         self._wake, self._beaten = asyncio.Event(), asyncio.Event()
         self._reading = asyncio.Lock()
         self._disagreements = 0
         self._difference: AccountState | None = None
+
+    @property
+    def silence(self) -> float:
+        """Seconds since the stream's last line, infinite before the first."""
+        return asyncio.get_running_loop().time() - self._heard_at
+
+    @property
+    def lag(self) -> int:
+        """Transactions that the account is known to have and the book has not."""
+        return max(0, self.newest - self.book.state.cursor)
 
     async def run(self, tasks: asyncio.TaskGroup) -> None:
         """Follow and check until cancelled."""
