@@ -160,6 +160,5 @@ class Trader:
         return Order(name, self._now(), EUR_USD, units, stop if opens else 0, take, reason, opens, "m")
 
     def _note(self, name: str, opens: bool) -> None:
-        oldest = min(self._heard_at, self.account.keeper._heard_at)
-        silent = asyncio.get_running_loop().time() - oldest
+        silent = max(asyncio.get_running_loop().time() - self._heard_at, self.account.keeper.silence)
         self._disk.put(lambda db: db.execute("INSERT INTO sent VALUES (?, ?, ?)", (name, opens, silent)))
