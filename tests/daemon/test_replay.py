@@ -291,3 +291,78 @@ def test_a_bad_model_folder_is_refused(
     assert str(folder) in said
     assert "\n" not in said
     assert not (tmp_path / "run").exists()
+
+
+SWINGER = """
+from broker.types import HOUR, Action
+from strategy.plugin import Choice
+class Swinger:
+    model, feature_set = 'swinger', None
+    def __init__(self, context): pass
+    def on_bar(self, bar): pass
+    def decide(self, seen):
+        wanted = 1 if seen.time // (7 * HOUR) % 2 else -1
+        if seen.expected:
+            return Choice(Action.HOLD if seen.expected == wanted else Action.CLOSE)
+        return Choice(Action.BUY if wanted > 0 else Action.SELL)
+"""
+ACCOUNTS = {
+    "dear": "margin_rate = 0.03\nfinancing_long = {EUR_USD = -0.9}\nfinancing_short = {EUR_USD = 0.4}",
+    "euros": 'currency = "EUR"\nconversion_fee = 0.005\nfinancing_long = {EUR_USD = -0.9}',
+}
+
+
+@pytest.fixture(scope="module")
+def wild(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four days of a market that moves far."""
+    path = tmp_path_factory.mktemp("wild") / "EUR_USD-synth-mart.csv.gz"
+    command = ["ticks", "synth", "mart", str(path), "--bars", "6000", "--seed", "1", "--scale", "8"]
+    assert main(command) == 0
+    return path
+
+
+@pytest.mark.parametrize("account", sorted(ACCOUNTS))
+@pytest.mark.parametrize("balance", [40, 5000])
+def test_the_money_is_true(wild: Path, tmp_path: Path, account: str, balance: int) -> None:
+    """Refused entries, closeouts, interest at 17:00 New York and conversions are those of the independent account."""
+    config, plugin = tmp_path / "config.toml", tmp_path / "swinger.py"
+    config.write_text(f"[account]\nbalance = {balance}\n{ACCOUNTS[account]}\n[risk]\nstop_sigma = 0\n")
+    plugin.write_text(SWINGER)
+    summary = replay(wild, tmp_path / "run", "--strategy", f"{plugin}:Swinger", "--config", str(config))
+    assert check_run(tmp_path / "run", wild) == summary["trades"] > 0
+    assert bool(summary["costs"]["financing"]) == (balance == 5000)
+    with (tmp_path / "run" / "orders.csv").open() as file:
+        refused = {row["reason"] for row in csv.DictReader(file) if row["outcome"] == "cancelled"}
+    with (tmp_path / "run" / "trades.csv").open() as file:
+        reasons = {row["exit_reason"] for row in csv.DictReader(file)}
+    assert ("risk" in reasons, "INSUFFICIENT_MARGIN" in refused) == (balance == 40, balance == 40)
+
+
+@pytest.mark.parametrize("fill", ["FOK", "IOC"])
+def test_thin_tiers_are_true(ticks: Path, tmp_path: Path, fill: str) -> None:
+    """Orders walk the tiers of a recording; what they lack cancels an order, or leaves a part: one row each."""
+    recording, config = tmp_path / "EUR_USD-thin.jsonl", tmp_path / "config.toml"
+    with gzip.open(ticks, "rt") as file:
+        recording.write_text("".join(f"{thin_line(n, row)}\n" for n, row in enumerate(csv.DictReader(file))))
+    config.write_text(f'[paper]\nfill = "{fill}"\n')
+    summary = replay(recording, tmp_path / "run", "--strategy", "random", "--config", str(config))
+    assert check_run(tmp_path / "run", recording) == summary["trades"] > 0
+    with (tmp_path / "run" / "orders.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert any(row["reason"] == "INSUFFICIENT_LIQUIDITY" for row in rows) == (fill == "FOK")
+    assert any("filled)" in row["reason"] for row in rows) == (fill == "IOC")
+    costs = summary["costs"]
+    assert costs["slippage_pips"] > 0
+    parts = sum(costs[name] for name in ("spread_pips", "slippage_pips", "commission_pips"))
+    assert costs["gross_pips"] == pytest.approx(summary["net_pips"] + parts)
+
+
+def thin_line(number: int, row: dict[str, str]) -> str:
+    """A line of OANDA's stream whose tiers hold from nothing to more than a thousand units."""
+    tiers = {}
+    for side, step in (("bid", -0.00003), ("ask", 0.00003)):
+        sizes = (number * 7 % 11 * 60, number * 5 % 13 * 80)
+        prices = (row[side], f"{float(row[side]) + step:.5f}")
+        tiers[f"{side}s"] = [{"price": p, "liquidity": size} for p, size in zip(prices, sizes, strict=True)]
+    said = {"type": "PRICE", "instrument": "EUR_USD", "time": row["time"], "tradeable": True, **tiers}
+    return json.dumps(said)

@@ -18,7 +18,7 @@ from strategy.lane import Lane
 from strategy.plugin import Choice, Observation
 from strategy.risk import Limits, Risk
 from strategy.session import Session, fold
-from tests.reference import Market, trades_of
+from tests.reference_account import Market, trades_of
 
 EUR_USD = Instrument("EUR_USD", -4, 5, Decimal("0.02"))
 USD_JPY = Instrument("USD_JPY", -2, 3, Decimal("0.04"))
