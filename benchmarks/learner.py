@@ -56,11 +56,11 @@ def main() -> None:
 
 
 def timed(step: Callable[[], object], times: int) -> float:
-    """Seconds that so many calls take."""
-    began = time.perf_counter()
+    """CPU seconds that so many calls take; all of it is one thread."""
+    began = time.process_time()
     for _ in range(times):
         step()
-    return time.perf_counter() - began
+    return time.process_time() - began
 
 
 def batches(lessons: Lessons, recipe: Recipe) -> Iterator[Batch]:

@@ -3,15 +3,16 @@
     heavy all python -m benchmarks.selfplay [--bars 20000] [--turns 400] [--rounds 5]
 
 Each round plays the same number of decisions with one worker and with two, on a synthetic tape with the recipe's
-networks, and prints decisions a second; then the ratio of the medians. Workers are started and warmed up before.
+networks. Two ratios: of decisions a second, which needs two idle cores; and of the CPU time that lies one after the
+other, the parent's and the busiest worker's, which other work on the machine hardly touches.
 """
 
 import argparse
+import os
 import statistics
 import sys
 import time
-
-import numpy as np
+from pathlib import Path
 
 from benchmarks.tape import EDGE20, LEGAL, SIZES, synthetic_tape
 from training.inputs import fit
@@ -29,34 +30,43 @@ def main() -> None:
     lanes = Lanes(normaliser.of(tape.rows), normaliser, LEGAL, SIZES, play, Recipe().discount)
     tensors = {name: tensor.detach().numpy() for name, tensor in Networks(SIZES, 0).state_dict().items()}
     pools = {workers: Pool(lanes, workers) for workers in (1, 2)}
-    speeds: dict[int, list[float]] = {workers: [] for workers in pools}
+    walls: dict[int, list[float]] = {workers: [] for workers in pools}
+    chains: dict[int, list[float]] = {workers: [] for workers in pools}
 
-    def played(pool: Pool, turns: int) -> float:
-        """Seconds until all that was handed out has come back."""
-        began = time.perf_counter()
-        for worker in pool.workers:
-            assert not list(worker.collect())
+    def played(pool: Pool, turns: int) -> tuple[float, float]:
+        """Seconds until all that was handed out has come back: by the wall, and of CPU one after the other."""
+        workers = [cpu_seconds(worker.pid) for worker in pool.workers]
+        began, parent = time.perf_counter(), time.process_time()
         list(pool.play(tensors, 1, turns))
         count = sum(len(found.index) for worker in pool.workers for found in worker.collect())
+        wall, parent = time.perf_counter() - began, time.process_time() - parent
         assert count == turns // len(pool.workers) * len(pool.workers) * play.lanes
-        return time.perf_counter() - began
+        spent = [cpu_seconds(worker.pid) - before for worker, before in zip(pool.workers, workers, strict=True)]
+        return wall, parent + max(spent)
 
     try:
         for pool in pools.values():
             played(pool, 8)
         for number in range(options.rounds):
             for workers, pool in pools.items():
-                speeds[workers].append(options.turns * play.lanes / played(pool, options.turns))
-            line = "\t".join(f"{speeds[workers][-1]:,.0f}" for workers in pools)
-            sys.stdout.write(f"round {number + 1}\t{line}\n")
+                wall, chain = played(pool, options.turns)
+                walls[workers].append(wall)
+                chains[workers].append(chain)
+            speeds = "\t".join(f"{options.turns * play.lanes / walls[workers][-1]:,.0f}/s" for workers in pools)
+            sys.stdout.write(f"round {number + 1}\t{speeds}\n")
     finally:
         for pool in pools.values():
             pool.close()
-    one, two = (statistics.median(found) for found in speeds.values())
-    ratios = [b / a for a, b in zip(*speeds.values(), strict=True)]
-    sys.stdout.write(
-        f"median decisions/s\t{one:,.0f}\t{two:,.0f}\tratio {two / one:.2f}, of rounds {np.median(ratios):.2f}\n"
-    )
+    for name, found in (("wall", walls), ("CPU one after the other", chains)):
+        ratios = [one / two for one, two in zip(found[1], found[2], strict=True)]
+        middle = statistics.median(ratios)
+        sys.stdout.write(f"{name}: two over one {middle:.2f} ({min(ratios):.2f} to {max(ratios):.2f})\n")
+
+
+def cpu_seconds(pid: int | None) -> float:
+    """CPU time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _options() -> argparse.Namespace:
