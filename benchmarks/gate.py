@@ -42,6 +42,7 @@ from strategy.plugin import Choice, Context, Observation
 from training.export import untrained
 from training.gate import judge
 from training.model_folders import ModelFolders
+from training.realitycheck import Series, cells_of, p_value
 from training.tries import Try
 from training.validation import Play, examine
 
@@ -212,11 +213,17 @@ class Court:
         )
         scores = replace(found.scores, decision_ms=0.0)
         passed = judge(scores, bounds_of(CONFIG)).passed
-        if self._keeps and found.tried:
-            self._tries = [] if passed else [*self._tries, found.tried]
         if passed:
             self.passed.append(who.name)
+            self._tries = []
+        else:
+            self.remember(found.tried)
         return passed
+
+    def remember(self, tried: Try | None) -> None:
+        """Count a try that doesn't pass."""
+        if self._keeps and tried:
+            self._tries.append(tried)
 
 
 def without_edge(count: int, nets: int, bars: int, seed: int, folder: Path) -> None:
@@ -232,13 +239,27 @@ def without_edge(count: int, nets: int, bars: int, seed: int, folder: Path) -> N
     for number in range(count):
         who = makers[number % 4](seed * 1000 + number)
         parts = stretch("mart", bars, 100_000 + seed * 1000 + number)
-        play, worse = perform(who, parts, CONFIG).play, perform(loser, parts, CONFIG).play
+        play = perform(who, parts, CONFIG).play
         row = courts["in a row"]
-        beside = perform(row.incumbent, parts, CONFIG).play if row.incumbent else None
-        outcomes = {name: court.judge(who, play, pick(name, beside, worse), parts) for name, court in courts.items()}
-        row.incumbent = who if outcomes["in a row"] else row.incumbent
+        if hopeless(
+            play
+        ):  # a try all the same; over the loser it is kept as over nothing, whose centred maximum is alike
+            for court in (row, courts["loser, row"]):
+                beside = perform(court.incumbent, parts, CONFIG).play.bars if court.incumbent else np.zeros(bars)
+                court.remember(Try.made(who.name, "", name_of(parts, CONFIG), play.bars, beside))
+        else:
+            worse = perform(loser, parts, CONFIG).play
+            beside = perform(row.incumbent, parts, CONFIG).play if row.incumbent else None
+            outcomes = {way: court.judge(who, play, pick(way, beside, worse), parts) for way, court in courts.items()}
+            row.incumbent = who if outcomes["in a row"] else row.incumbent
         figures = f"{len(play.trades)} trades, {play.bars.sum():+.0f} pips"
         say(number + 1, count, who.name, figures, {name: len(court.passed) for name, court in courts.items()})
+
+
+def hopeless(play: Play) -> bool:
+    """Whether it fails alone by what it earned, and so in every way: more tries never lower the p-value."""
+    earned = Series("alone", cells_of(play.bars))
+    return p_value(earned, [], 0) > 2.0 * CONFIG.validation.significance
 
 
 def pick(name: str, beside: Play | None, worse: Play) -> Play | None:
