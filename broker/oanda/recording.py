@@ -3,6 +3,9 @@
 `EUR_USD-2026-01-02.oanda.jsonl` grows by whole lines; when the feed's clock enters the next day it becomes
 `.jsonl.zst`. Heartbeats go into every file. A line that the feed passed over is kept inside a `DROPPED` line, and a
 gap is a `GAP` line: readers of tick files pass over both, so that a recording replays as the feed was heard.
+
+With a clock, `.oanda.received` beside it has a line for each of its lines: when that was received, ns, or 0 where a
+crash lost it.
 """
 
 import json
@@ -19,7 +22,7 @@ from broker.errors import StorageFault
 from broker.rfc3339 import rfc3339
 from broker.types import DAY
 
-PLAIN, PACKED = ".oanda.jsonl", ".oanda.jsonl.zst"
+PLAIN, RECEIVED, PACKED = ".oanda.jsonl", ".oanda.received", ".zst"
 _BLOCK = 1 << 20
 
 
@@ -33,17 +36,22 @@ class Recorder:
         folder: made if it is not there.
         instruments: all that the stream shows.
         aside: runs a job that takes long (compressing a day), at once or in another thread.
+        now: the machine's clock, ns, to keep when each line was received; None keeps the lines alone.
 
     Raises:
         StorageFault: from every method: the disk failed or is full.
     """
 
     def __init__(
-        self, folder: Path, instruments: Iterable[str], aside: Callable[[Callable[[], object]], object] = call
+        self,
+        folder: Path,
+        instruments: Iterable[str],
+        aside: Callable[[Callable[[], object]], object] = call,
+        now: Callable[[], int] | None = None,
     ) -> None:
-        self._folder, self._aside = folder, aside
+        self._folder, self._aside, self._now = folder, aside, now
         self._instruments = tuple(instruments)
-        self._files: dict[str, tuple[int, BinaryIO]] = {}
+        self._files: dict[str, tuple[int, list[BinaryIO]]] = {}  # day, lines, and when they were received
         self.lines = 0
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -67,9 +75,10 @@ class Recorder:
 
     def flush(self) -> None:
         """Hand what was written to the system."""
-        for name, (_, file) in self._files.items():
+        for name, (_, files) in self._files.items():
             try:
-                file.flush()
+                for file in files:
+                    file.flush()
             except OSError as error:
                 raise _fault(self._folder / name, error) from error
 
@@ -77,7 +86,8 @@ class Recorder:
         """Flush and close; the day's files stay plain, to be continued."""
         self.flush()
         while self._files:
-            self._files.popitem()[1][1].close()
+            for file in self._files.popitem()[1][1]:
+                file.close()
 
     def _mark(self, said: dict[str, str], time: int, instrument: str) -> None:
         line = json.dumps(said).encode() + b"\n"
@@ -91,24 +101,38 @@ class Recorder:
             opened = self._files.get(name)
             if opened is None or opened[0] < day:
                 opened = self._open(name, day)
-            opened[1].write(line)
+            opened[1][0].write(line)
+            if self._now is not None:
+                opened[1][1].write(b"%d\n" % self._now())
         except OSError as error:
             raise _fault(self._folder / name, error) from error
 
-    def _open(self, name: str, day: int) -> tuple[int, BinaryIO]:
-        if before := self._files.pop(name, None):
-            before[1].close()
-        date = rfc3339(day * DAY)[:10]
-        path = self._folder / f"{name}-{date}{PLAIN}"
-        for old in sorted(self._folder.glob(f"{name}-????-??-??{PLAIN}")):
-            if old != path:
-                self._aside(partial(pack, old))
-        file = path.open("ab")
-        whole = _whole_lines(path)
-        if whole < file.tell():
-            file.truncate(whole)
-        self._files[name] = day, file
+    def _open(self, name: str, day: int) -> tuple[int, list[BinaryIO]]:
+        for file in self._files.pop(name, (0, []))[1]:
+            file.close()
+        today = f"{name}-{rfc3339(day * DAY)[:10]}"
+        for kind in (RECEIVED, PLAIN):
+            for old in sorted(self._folder.glob(f"{name}-????-??-??{kind}")):
+                if old.name != today + kind:
+                    self._aside(partial(pack, old))
+        path = self._folder / (today + PLAIN)
+        files: list[BinaryIO] = [path.open("ab")]
+        if (whole := _whole_lines(path)) < files[0].tell():
+            files[0].truncate(whole)
+        if self._now is not None:
+            files.append((self._folder / (today + RECEIVED)).open("ab"))
+            _align(path, files[1])
+        self._files[name] = day, files
         return self._files[name]
+
+
+def _align(path: Path, received: BinaryIO) -> None:
+    """Give each line its time again: what is too much is cut off, what is lost is 0."""
+    lines = sum(block.count(b"\n") for block in _blocks(path))
+    times = Path(received.name)
+    known = b"".join(_blocks(times)).splitlines(keepends=True)[:lines]
+    received.truncate(0)
+    received.write(b"".join(known) + b"0\n" * (lines - len(known)))
 
 
 def pack(path: Path) -> Path:
@@ -117,7 +141,7 @@ def pack(path: Path) -> Path:
     Raises:
         StorageFault: the disk failed or is full; the plain file is still there.
     """
-    packed = path.with_name(path.name.removesuffix(PLAIN) + PACKED)
+    packed = path.with_name(path.name + PACKED)
     part = packed.with_name(f".{packed.name}.part")
     try:
         if not (packed.exists() and _same(packed, path)):  # else we were interrupted between the last two steps

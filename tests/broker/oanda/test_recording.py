@@ -4,6 +4,8 @@ import asyncio
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +92,34 @@ def test_packing_may_be_interrupted_anywhere(tmp_path: Path) -> None:
     plain.write_bytes(b"two\nhal")
     pack(plain)
     assert unpacked(packed) == b"one\ntwo\n"
+
+
+def test_each_line_has_its_time_of_receipt(tmp_path: Path) -> None:
+    """R16: the machine's clock beside the stream's, line by line, whatever a crash has cut off; packed with its day."""
+    clock = partial(next, count(1))
+    name = "EUR_USD-2023-11-14.oanda.received"
+
+    def write(lines: int) -> Recorder:
+        recorder = Recorder(tmp_path, [EUR_USD], now=clock)
+        for n in range(lines):
+            recorder.keep(line(MIDNIGHT + n), MIDNIGHT + n, EUR_USD)
+        recorder.close()
+        return recorder
+
+    write(3)
+    assert (tmp_path / name).read_text() == "1\n2\n3\n"
+    (tmp_path / name).write_text("1\n2")  # a crash between the two files
+    write(1)
+    assert (tmp_path / name).read_text() == "1\n0\n0\n4\n"
+    with (tmp_path / PLAIN[0]).open("rb+") as file:
+        file.truncate(len(line(MIDNIGHT)) + 9)
+    write(1)
+    assert (tmp_path / name).read_text() == "1\n5\n"
+    recorder = Recorder(tmp_path, [EUR_USD], now=clock)
+    recorder.gap(MIDNIGHT + DAY, MIDNIGHT + DAY)
+    recorder.close()
+    assert unpacked(tmp_path / f"{name}.zst") == b"1\n5\n"
+    assert unpacked(tmp_path / f"{PLAIN[0]}.zst").count(b"\n") == 2
 
 
 def test_a_full_disk_is_told(tmp_path: Path) -> None:
