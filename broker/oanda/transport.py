@@ -167,7 +167,7 @@ class Transport:
         if failure is not None or response is None:
             raise failure or StreamLost("no stream")
         try:
-            yield Lines(_Content(response.content), self.waits.silence)
+            yield Lines(_Content(response.content), self.waits.silence, clean=self.access.token.scrub)
         finally:
             response.close()
 
@@ -222,7 +222,8 @@ class Transport:
 
     def _understood(self, response: aiohttp.ClientResponse, raw: bytes, request: APIRequest) -> Answer:
         """The answer, or the failure that it is."""
-        status, request_id = response.status, response.headers.get("RequestID", "")[:100]
+        status = response.status
+        request_id = self.access.token.scrub(response.headers.get("RequestID", "").encode()).decode()[:100]
         body = decoded(raw)
         if 200 <= status < 300:
             if body is None:

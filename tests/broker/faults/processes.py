@@ -37,6 +37,7 @@ class Pair:
         self.seed, self.folder, self.dice = seed, folder, Random(seed)
         self._environ = {**os.environ, "PYTHONPATH": str(ROOT), "OANDA_TOKEN": TOKEN}
         self._lives = 0
+        self._shown: set[str] = set()
         self.kills: Counter[str] = Counter()
         self._emulator: Process | None = None
         self._client: Process | None = None
@@ -64,9 +65,11 @@ class Pair:
 
     async def _start(self, command: list[str]) -> Process:
         with (self.folder / "said.txt").open("ab") as said:
-            return await asyncio.create_subprocess_exec(
+            process = await asyncio.create_subprocess_exec(
                 *command, cwd=self.folder, env=self._environ, stdout=PIPE, stderr=said
             )
+        self._shown |= _shown_in_ps(process)
+        return process
 
     async def kill(self, process: Process | None, name: str) -> None:
         """Signal 9."""
@@ -123,11 +126,18 @@ class Pair:
         """The books are right, and nobody wrote the token down; what the run was about."""
         with contextlib.closing(sqlite3.connect(self.folder / "state.db")) as db:
             log = [json.loads(row[0]) for row in db.execute("SELECT body FROM transactions ORDER BY id")]
+        assert not any(TOKEN in said for said in self._shown), "the token is in ps"
         for path in self.folder.iterdir():
             assert TOKEN.encode() not in path.read_bytes(), f"the token is in {path.name}"
         with contextlib.closing(sqlite3.connect(self.folder / "client.db")) as db:
             check_books(read_books(db), log, LIMIT, WAITS.silence + LATENESS_S)
             return tally(db, log) + self.kills
+
+
+def _shown_in_ps(process: Process) -> set[str]:
+    """What `ps` shows of a process, where there is such a thing."""
+    path = Path(f"/proc/{process.pid}/cmdline")
+    return {path.read_text()} if path.exists() else set()
 
 
 async def killing(seed: int, folder: Path) -> Counter[str]:

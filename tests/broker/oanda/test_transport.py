@@ -263,6 +263,36 @@ async def test_the_token_is_nowhere(way: str, caplog: pytest.LogCaptureFixture) 
         await transport.close()
 
 
+async def test_a_request_id_that_echoes_the_token_is_masked() -> None:
+    """The id of a failed write is logged (R26), and the server chooses it."""
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.json_response({}, status=400, headers={"RequestID": request.headers["Authorization"]})
+
+    async with served(handler) as transport:
+        with pytest.raises(Denied) as caught:
+            await transport.send(AccountDetails(ACCOUNT))
+        assert (caught.value.request_id, TOKEN in str(caught.value)) == ("Bearer ***", False)
+
+
+async def test_a_stream_that_echoes_the_token_is_masked() -> None:
+    """What a recording or the order log keeps of a stream never holds it, in whatever pieces it comes."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for piece in (b'{"said": "', TOKEN[:7].encode(), TOKEN[7:].encode(), b'"}\n'):
+            await response.write(piece)
+            await asyncio.sleep(0.01)
+        return response
+
+    async with (
+        served(handler) as transport,
+        transport.stream(PricingStream(ACCOUNT, params={"instruments": "EUR_USD"})) as lines,
+    ):
+        assert await anext(lines) == b'{"said": "***"}'
+
+
 @pytest.mark.parametrize(
     "bad", ["1/2", "..", "1?x=y", "1#x", "a b", "1\r\nHost: evil", "%2e%2e", "", "é", "1/../2", "a" * 200, "@", "{x}"]
 )
