@@ -14,7 +14,7 @@ import numpy as np
 
 from broker.ledger import Excursion, Position
 from broker.oanda import Ended, Filled, Noted
-from broker.types import Bar, Exit, Quotes
+from broker.types import Bar, Exit, Financing, Quotes
 from daemon.events import (
     Activated,
     Backfilled,
@@ -137,8 +137,17 @@ class Desk:
                     self._session.book(lane, fill)
             case Ended(cancel=end) if end.instrument in self._lanes:
                 self._session.book(self._lanes[end.instrument], end)
-            case Noted(kind="money", amount=amount):
-                self._session.risk.balance += float(amount)
+            case Noted(kind="money"):
+                self._moved(said)
+
+    def _moved(self, said: Noted) -> None:
+        """Money came or went: what a position of ours earned belongs to its trade."""
+        rest = said.amount
+        for name, amount in said.parts:
+            if name in self._lanes:
+                rest -= amount
+                self._session.book(self._lanes[name], Financing(name, said.time, amount, self._session.account))
+        self._session.risk.balance += float(rest)
 
     def _missed(self, event: Missed) -> None:
         """No new exposure, and no decision on a bar of which quotes are missing and whose time is over."""

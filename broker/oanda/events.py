@@ -88,6 +88,7 @@ class Noted:
     Attributes:
         kind: `money`, `margin_call`, `external_order`, `unknown`, `unreadable`, or `routine`.
         amount: account currency, 0 where nothing moved.
+        parts: of it, what each instrument's position earned or paid.
     """
 
     transaction: int
@@ -95,6 +96,7 @@ class Noted:
     kind: str
     type: str
     amount: Decimal = Decimal(0)
+    parts: tuple[tuple[str, Decimal], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,11 @@ def _meaning(
         return _level_set(state, id_, stem, message, instruments)
     if kind in MONEY:
         amount = message.get("financing", message.get("amount", message.get("dividendAdjustment", 0)))
-        return Noted(id_, _time(message), "money", kind, wire.parse_decimal(amount))
+        parts = tuple(
+            (str(part["instrument"]), wire.parse_decimal(part["financing"]))
+            for part in message.get("positionFinancings") or ()
+        )
+        return Noted(id_, _time(message), "money", kind, wire.parse_decimal(amount), parts)
     if kind in MARGIN:
         return Noted(id_, _time(message), "margin_call", kind)
     if kind in ROUTINE:

@@ -213,7 +213,7 @@ def test_a_quote_that_comes_late_belongs_to_the_next_bar(live: tuple[Desk, Notes
 
 
 def test_the_account_tells_fills_and_ends(live: tuple[Desk, Notes, Wire]) -> None:
-    """A fill opens, a held level closes, an end without a fill leaves things as they were; financing is money."""
+    """A fill opens, a held level closes, an end without a fill leaves things as they were; interest is its trade's."""
     desk, notes, wire = live
     bars(desk, 2)
     desk.apply(Told(Ended(1, Cancel(wire.sent[0].id, 2 * BAR, "EUR_USD", "rejected", "no"))))
@@ -221,12 +221,14 @@ def test_the_account_tells_fills_and_ends(live: tuple[Desk, Notes, Wire]) -> Non
     desk.apply(filled(wire.sent[1].id, 1000, 3 * BAR + 1))
     bars(desk, 1, 3)
     assert notes.decisions[-1][0].position == 1
+    paid = (("EUR_USD", Decimal("-0.5")), ("USD_JPY", Decimal("-1")))
+    desk.apply(Told(Noted(2, 0, "money", "DAILY_FINANCING", Decimal("-1.5"), paid)))
     desk.apply(filled("", -1000, 4 * BAR + 1, 109_000))
-    desk.apply(Told(Noted(2, 0, "money", "DAILY_FINANCING", Decimal("-1.5"))))
+    assert notes.trades[0].financing == Decimal("-0.5")
     assert [trade.exit_reason for trade in notes.trades] == ["stop"]
     assert [end.outcome for _, end in notes.orders[:1]] == ["rejected"]
     balance = desk.memory()["session"]["risk"]["balance"]
-    assert balance == pytest.approx(1e5 + float(notes.trades[0].pnl) - 1.5)
+    assert balance == pytest.approx(1e5 + float(notes.trades[0].pnl) - 1)
 
 
 def test_what_another_hand_opened_is_adopted_and_what_it_closed_is_booked(live: tuple[Desk, Notes, Wire]) -> None:
