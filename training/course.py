@@ -22,7 +22,7 @@ from strategy.features import FeatureSet
 from strategy.network_layout import Sizes
 from strategy.network_tile import Float32s
 from training.exam import Exam
-from training.heldout import Score, Walked, advantage, score, strongest, threshold
+from training.heldout import Score, Walked, advantage, score, strength, threshold
 from training.inputs import Normaliser, fit
 from training.learner import Batch, Learner, Losses, Recipe
 from training.lessons import Lessons
@@ -39,8 +39,8 @@ HELD_OUT = 0.25
 """Share of a tape, its end, that is never learned from."""
 FEWEST = 2000
 """Decisions below which nothing can be learned or told from luck."""
-STRENGTHS = (0.5, 1.0, 2.0, 4.0)
-"""Betas that are tried on the held-out data; 0, the raw policy, is the one to beat."""
+STRENGTHS = (0.5, 1.0, 2.0)
+"""Betas that are tried on the held-out data, beside 0, the raw policy."""
 
 
 class NotANumber(Exception):
@@ -239,9 +239,9 @@ class Course:
     def play(self) -> tuple[float, Walked]:
         """The strength of search that the best weights are to play with, and what they earn so on the held-out data."""
         tensors = self.best
-        searched = {beta: self._exam.searched(tensors, beta) for beta in STRENGTHS}
-        beta = strongest(self.raw, searched)
-        return beta, searched[beta] if beta else self.raw
+        tried = {0.0: self.raw} | {beta: self._exam.searched(tensors, beta) for beta in STRENGTHS}
+        beta = strength(tried, self._plan.play.beta)
+        return beta, tried[beta]
 
     def searched_score(self, beta: float) -> Score:
         """Of the best weights with a search of this strength, on the held-out data."""

@@ -11,8 +11,6 @@ from training.targets import Ints, Prices, walk
 
 BLOCK = 50
 """Bars whose sum counts as one observation, so that neighbouring bars of one trade count once."""
-PRUDENCE = 0.5
-"""Standard errors that search must be ahead of the raw policy by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +61,15 @@ def advantage(one: Walked, other: Walked) -> float:
     return significance(one.pips - other.pips)
 
 
-def strongest(raw: Walked, searched: Mapping[float, Walked]) -> float:
-    """The beta whose lead over the raw policy on the same bars, less half a standard error, is largest; 0: none leads.
+def strength(tried: Mapping[float, Walked], usual: float) -> float:
+    """The beta to play with: the usual one, unless another earned more on the same bars than luck explains.
 
     Args:
-        searched: by beta.
+        tried: ways along the held-out data by beta; the raw policy's is 0.
     """
-    best, most = 0.0, 0.0
-    for beta, walked in searched.items():
-        lead, z = float((walked.pips - raw.pips).mean()), advantage(walked, raw)
-        sure = lead * (1.0 - PRUDENCE / z) if z > 0.0 else 0.0
-        if sure > most:
-            best, most = beta, sure
-    return best
+    needed = threshold(len(tried) - 1)
+    ahead = [beta for beta, walked in tried.items() if advantage(walked, tried[usual]) > needed]
+    return max(ahead, key=lambda beta: float(tried[beta].pips.sum()), default=usual)
 
 
 def significance(pips: Float64s) -> float:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.types import Float64s
-from training.heldout import Walked, advantage, score, significance, strongest, threshold
+from training.heldout import Walked, advantage, score, significance, strength, threshold
 from training.targets import Prices
 
 HOLD, BUY, CLOSE = 0, 1, 3
@@ -50,12 +50,13 @@ def walked(pips: Float64s) -> Walked:
     return Walked(pips, np.zeros(len(pips), np.int64))
 
 
-def test_search_must_be_ahead_of_the_raw_policy() -> None:
-    """The beta with the surest lead on the same bars; 0 where the lead is less than half its standard error."""
+def test_the_usual_strength_gives_way_to_more_than_luck() -> None:
+    """Of several betas the usual one is played, unless another earned surely more on the same bars; then the best."""
     rng = np.random.default_rng(1)
     bars = rng.normal(0.1, 1.0, 5000)
-    raw = walked(bars)
-    sure, luckier = walked(bars + rng.normal(0.05, 0.1, 5000)), walked(bars + rng.normal(0.0, 2.0, 5000) + 0.04)
-    assert strongest(raw, {1.0: sure, 2.0: luckier}) == 1.0
-    assert strongest(raw, {1.0: raw, 2.0: walked(bars - rng.normal(0.01, 0.1, 5000))}) == 0.0
-    assert advantage(luckier, raw) == significance(luckier.pips - bars)
+    usual, luckier = walked(bars), walked(bars + rng.normal(0.0, 2.0, 5000) + 0.02)
+    sure, surest = (walked(bars + rng.normal(more, 0.1, 5000)) for more in (0.05, 0.06))
+    assert 0.0 < advantage(luckier, usual) < 2.0
+    assert strength({0.0: luckier, 1.0: usual}, 1.0) == 1.0
+    assert strength({0.0: sure, 1.0: usual, 2.0: luckier}, 1.0) == 0.0
+    assert strength({0.0: sure, 1.0: usual, 2.0: surest}, 1.0) == 2.0
