@@ -3,6 +3,7 @@
 import io
 import os
 import pickle
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ def save(path: Path, state: dict[str, Any]) -> None:
     except OSError as error:
         raise StorageFault(f"can't write the checkpoint: {error.strerror}", where=str(path)) from error
     finally:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):
+            aside.unlink()
 
 
 def load(path: Path, job: str) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -89,4 +90,5 @@ def write(folder: Path, document: Mapping[str, Any]) -> None:
     except OSError as error:
         raise StorageFault(f"can't keep the transcript: {error.strerror}", where=str(folder)) from error
     finally:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):
+            aside.unlink()

@@ -1,6 +1,5 @@
 """The train process: one job in, one candidate or one clear error out; it resumes, and it repeats."""
 
-import json
 import resource
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,14 +9,11 @@ from typing import Any
 import pytest
 
 from broker.errors import BadInput, StorageFault
-from broker.ticks.optimum import best_pips
-from broker.ticks.synth import Plan as Market
-from broker.ticks.synth import synth
 from strategy.model import ABSTAINS, TRAINED, load
 from tests.training.made_job import job_in
 from training import checkpoint, trainer
 from training.course import NotANumber
-from training.job import TRANSCRIPT, Job
+from training.job import Job
 from training.learner import Learner, Losses
 from training.locks import trainer_lock
 from training.process import Stopped
@@ -124,24 +120,6 @@ def test_a_checkpoint_of_another_version_is_named(job: Job) -> None:
     checkpoint.save(Path(job.checkpoint), {"job": digest, "run": "r", "elapsed": 0, "spent": {}, "course": {}})
     with pytest.raises(BadInput, match="another version of the program"):
         train(job, now, quiet)
-
-
-def test_a_transcript_is_kept(job: Job, tmp_path: Path) -> None:
-    """On a synthetic file: a pass after the other, the optimum of the held-out bars, and where all the time went."""
-    market = Market("ou_easy", 2700, 1, 1)
-    synth(market, tmp_path / "EUR_USD-ou.csv")
-    document = run(replace(job, files=(str(tmp_path / "EUR_USD-ou.csv"),)))
-    told = json.loads((tmp_path / "training" / document["version"] / TRANSCRIPT).read_text())
-    assert [one["step"] for one in told["passes"]] == [6, 12, 18]
-    held = told["held_out"]["decisions"]
-    best = best_pips(market, market.bars - 1 - held, market.bars - 1)
-    assert best is not None
-    assert told["optimum"]["pips_per_1000_bars"] == pytest.approx(best / held * 1000)
-    assert told["optimum"]["searched_share"] == pytest.approx(document["held_out"]["pips"] / best * held / 1000)
-    assert sum(told["times"].values()) == pytest.approx(document["seconds"])
-    assert {"reading", "self-play", "targets", "learning", "held-out scores"} <= told["times"].keys()
-    assert sum(one["count"] for one in told["calibration"]["bins"]) == 3 * held
-    assert (document["status"] == TRAINED) == (told["verdict"]["z"] > told["verdict"]["threshold"])
 
 
 def test_a_file_that_changes_is_refused(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
