@@ -21,6 +21,15 @@ CASES = {
     ),
     "searching": 'strategy = "muzero"\n' + SHORT,
     "bars of ticks": 'strategy = "mean-reversion"\nbar = "20t"\n' + SHORT,
+    "a call of margin": (
+        'strategy = "random"\n' + SHORT + "[strategies.random]\nactivity = 0.03\n[risk]\nstop_sigma = 0\nunits = 2000\n"
+        "[account]\nbalance = 50\n"
+    ),
+    "interest in another currency": (
+        'strategy = "random"\n' + SHORT + '[strategies.random]\nactivity = 0.1\n[account]\ncurrency = "EUR"\n'
+        "margin_rate = 0.03\nconversion_fee = 0.005\n"
+        "financing_long = {EUR_USD = -0.9}\nfinancing_short = {EUR_USD = 0.7}\n"
+    ),
     "short bars over midnight": 'strategy = "random"\nbar = "5s"\n' + SHORT,
 }
 
@@ -35,8 +44,13 @@ def synth(folder: Path, name: str, bars: int, seed: int, *more: str) -> Path:
 def quotes_of(folder: Path, case: str) -> list[Path]:
     if "USD_JPY" in CASES[case]:
         return [synth(folder, "EUR_USD", 280, 3), synth(folder, "USD_JPY", 280, 4, "--pip", "0.01")]
-    bars = {"searching": 280, "bars of ticks": 1000}.get(case, 110)
-    path = synth(folder, "EUR_USD", bars, 5)
+    bars = {"bars of ticks": 1000, "short bars over midnight": 110}.get(case, 280)
+    money = case in ("a call of margin", "interest in another currency")
+    path = synth(folder, "EUR_USD", bars, 7 if money else 5, *(["--scale", "12"] if "margin" in case else []))
+    if "interest" in case:
+        head, *rows = path.read_text().splitlines()
+        evening = [f"{row[:11]}{int(row[11:13]) + 18}{row[13:]}" for row in rows]  # over 17:00 in New York
+        path.write_text("\n".join([head, *evening]) + "\n")
     if "midnight" not in case:
         return [path]
     head, *rows = path.read_text().splitlines()
@@ -61,6 +75,12 @@ async def test_the_wire_changes_nothing(case: str, tmp_path: Path) -> None:
     if case == "limits of loss":
         assert wanted.count(b'"veto":"daily_loss"') > 10
         assert b",risk," in joined(state, "trades.csv")
+    if "margin" in case:
+        assert b",risk," in joined(state, "trades.csv")
+        assert b"INSUFFICIENT_MARGIN" in joined(state, "orders.csv")
+    if "interest" in case:
+        days = [json.loads((day / "summary.json").read_text()) for day in sorted((state / "runs").iterdir())]
+        assert days[0]["costs"]["financing"]["EUR"] < 0
     trades = (tmp_path / "replay" / "trades.csv").read_bytes().splitlines(keepends=True)[1:]
     assert joined(state, "trades.csv") == b"".join(row for row in trades if b",end," not in row)
     recorded = sorted(map(str, (state / "ticks").iterdir()))

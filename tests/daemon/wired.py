@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from decimal import Decimal
 from pathlib import Path
 
 from broker.account import Account, Market
@@ -16,6 +15,7 @@ from broker.ticks import ReadOptions
 from daemon.config import Config, bar_length, load
 from daemon.console import Ui
 from daemon.running import Daemon
+from daemon.terms import decimal, decimals, terms_of
 
 ACCOUNT, TOKEN = "101-004-1000000-001", "a-token-for-tests"
 MILLISECOND = 1_000_000
@@ -32,11 +32,10 @@ async def emulator(ticks: Sequence[Path], config: Config, speed: float = 0.0) ->
     """An emulator of tick files, and the environment of its clients."""
     history, recorded = load_history(ticks, ReadOptions())
     known = {**{name: instrument(name) for name in KNOWN}, **recorded}
-    rates = {**indicative_rates(), **{pair: Decimal(str(rate)) for pair, rate in config.account.rates.items()}}
-    exchange = Exchange(
-        Account(ACCOUNT, Market(known, config.account.currency, Rates(rates)), Decimal(0)), history, known
-    )
-    exchange.start(Decimal(str(config.account.balance)))
+    terms, rates = terms_of(config), Rates({**indicative_rates(), **decimals(config.account.rates)})
+    market = Market(known, config.account.currency, rates, terms.conversion_fee)
+    exchange = Exchange(Account(ACCOUNT, market, terms.interest), history, known)
+    exchange.start(decimal(config.account.balance), terms.margin_rate or None)
     kind, size = bar_length(config.bar)
     bar = BarSize(kind == "clock", size)
     made = Emulator(
