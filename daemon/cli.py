@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, str] = {
     "ticks": "inspect, convert and synthesise tick files",
     "emulator": "serve OANDA's v20 API over loopback from tick files",
     "models": "list, promote and roll back models",
+    "audit": "fold the journal of a day again, and name the first difference",
     "store": "look after the experience store",
     "config": "check, show and write the configuration",
     "new-strategy": "write a tested plugin package",

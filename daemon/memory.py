@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from broker.canonical import plain, text
 from broker.durable import Writer
 from broker.types import Instrument
-from daemon.config import Config, to_toml
+from daemon.config import Config
 from daemon.desk import Desk
 from daemon.events import Activated
 from daemon.journal import DiskJournal, Found, Record, Snapshot, marked, pack_some, verified
@@ -138,7 +138,7 @@ class Memory:
         return {
             "rules": rules(self._config, self._pairs),
             "shape": shape(self._config, self._pairs),
-            "config": to_toml(self._config),
+            "config": plain(self._config),
             "pairs": [plain(pair) for pair in self._pairs],
             "wired": self._wired,
             "folder": self._models.folder,
