@@ -7,15 +7,18 @@ letters, digits and `_ . - @` only, so that no id can change where a request goe
 import re
 from functools import cache
 
-from oandapyV20.endpoints.accounts import AccountChanges, AccountDetails, AccountInstruments, AccountSummary
-from oandapyV20.endpoints.apirequest import APIRequest
-from oandapyV20.endpoints.instruments import InstrumentsCandles
-from oandapyV20.endpoints.orders import OrderCancel, OrderCreate, OrderDetails
-from oandapyV20.endpoints.pricing import PricingInfo, PricingStream
-from oandapyV20.endpoints.trades import OpenTrades, TradeClose, TradeCRCDO, TradeDetails
-from oandapyV20.endpoints.transactions import TransactionIDRange, TransactionsSinceID, TransactionsStream
-
 from broker.errors import BadInput
+
+try:
+    from oandapyV20.endpoints.accounts import AccountChanges, AccountDetails, AccountInstruments, AccountSummary
+    from oandapyV20.endpoints.apirequest import APIRequest
+    from oandapyV20.endpoints.instruments import InstrumentsCandles
+    from oandapyV20.endpoints.orders import OrderCancel, OrderCreate, OrderDetails
+    from oandapyV20.endpoints.pricing import PricingInfo, PricingStream
+    from oandapyV20.endpoints.trades import OpenTrades, TradeClose, TradeCRCDO, TradeDetails
+    from oandapyV20.endpoints.transactions import TransactionIDRange, TransactionsSinceID, TransactionsStream
+except TypeError:  # it reads its own docstrings, which python -OO takes away
+    raise BadInput("oandapyV20 needs its docstrings", where="python -OO", mend="run it without -OO") from None
 
 __all__ = [
     "APIRequest",
