@@ -130,11 +130,16 @@ class Exchange:
             self.account.halt(name, True)
             self._tell(name)
 
-    def do(self, action: Callable[[Account], Result]) -> Result:
-        """Carry out a client's request."""
-        result = action(self.account)
-        self.publish()
-        return result
+    def do(self, action: Callable[[Account], Result], halted: bool = False) -> Result:
+        """Carry out a client's request, as it stands or while everything is `halted`."""
+        market = self.account.market
+        tradeable = market.open
+        market.open = set() if halted else tradeable
+        try:
+            return action(self.account)
+        finally:
+            market.open = tradeable
+            self.publish()
 
     def price_json(self, name: str) -> Json:
         """ClientPrice of an instrument now."""

@@ -158,15 +158,16 @@ class Playback:
         return bool(done)
 
     def _arrive(self, before: int | None) -> None:
-        """Carry out the requests that arrive before a time (None: all)."""
+        """Carry out the requests that arrive before a time (None: all); after the last quote they meet no market."""
         while self._arrivals and (before is None or self._arrivals[0].due < before):
             arrival = heapq.heappop(self._arrivals)
             if before is not None:
                 self._exchange.advance(arrival.due)
             if arrival.answer.cancelled():
                 continue
+            late = not self._repeat and self._exchange.history.is_over and arrival.due > self._exchange.history.end
             try:
-                arrival.answer.set_result(self._exchange.do(arrival.action))
+                arrival.answer.set_result(self._exchange.do(arrival.action, halted=late))
             except Exception as error:  # noqa: BLE001 - belongs to whoever asked
                 arrival.answer.set_exception(error)
 

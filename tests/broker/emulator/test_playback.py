@@ -169,3 +169,21 @@ async def test_at_a_factor_no_quote_is_lost(tmp_path: Path) -> None:
             await asyncio.sleep(0.01)
     assert len(shown) == 49
     assert shown == sorted(shown)
+
+
+async def test_an_order_due_after_the_last_quote_is_cancelled(tmp_path: Path) -> None:
+    """As a replay cancels it; what is sent once the clock stands meets the last quote at once."""
+    quotes = [(0.0, 110_000, 110_010), (5.0, 110_000, 110_010), (10.05, 110_000, 110_010)]
+    exchange = new_exchange([tick_file(tmp_path, quotes)])
+    async with served(exchange, speed=0.0, bar=BarSize(clock=True, size=BAR), latency=LATENCY) as client:
+        answers = []
+        async with client.stream("pricing", instruments="EUR_USD") as lines:
+            while len(answers) < 2:
+                said = await lines.next()
+                if said["type"] == "HEARTBEAT":
+                    answers.append(asyncio.ensure_future(client.order(1000)))
+                    await client.control("ack", time=said["time"], orders=1)
+            first, second = [(await answer)[1] for answer in answers]
+        assert parse_rfc3339(first["orderFillTransaction"]["time"]) == START + BAR + LATENCY
+        assert second["orderCancelTransaction"]["reason"] == "MARKET_HALTED"
+        assert "orderFillTransaction" in (await client.order(1000))[1]
