@@ -1,6 +1,6 @@
 """Whether the gate holds: how often it lets through what has no edge, and what has one.
 
-    python -m benchmarks.gate [--null 200] [--edge 50] [--seed 1] [--nets 4] [--bars 20000]
+    python -m benchmarks.gate [--null 200] [--edge 50] [--seed 1] [--nets 4] [--folder DIR]
 
 Without an edge: candidates on paths of `mart`, where every trade loses the spread: random weights, networks overfitted
 to 5,000 bars of another path and kept from abstaining, nearest neighbours that know 2,000 decisions of another path by
@@ -24,7 +24,6 @@ from dataclasses import replace
 from functools import partial
 from math import exp, log
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -170,14 +169,16 @@ def random_net(folder: Path, seed: int) -> Contestant:
 
 
 def overfitted(folder: Path, count: int, seed: int) -> Iterator[Chosen]:
-    """Networks trained on few bars of `mart` with all passes, and kept from abstaining."""
+    """Networks trained on few bars of `mart` with all passes, and kept from abstaining; kept for the next run."""
     for number in range(count):
-        ticks = folder / f"EUR_USD-synth-{number}.csv"
-        plan = ("--bars", str(LEARNED_BARS), "--seed", str(800_000 + seed * 100 + number), "--ticks-per-bar", "1")
-        command("ticks", "synth", "mart", str(ticks), *plan)
-        options = ("--workers", "0", "--from", "scratch", "--minutes", "20", "--seed", str(number))
-        trained = command("train", str(ticks), "--state", str(folder / f"state-{number}"), *options)
-        source = folder / f"state-{number}" / "models" / trained["version"]
+        ticks, state = folder / f"EUR_USD-synth-{number}.csv", folder / f"state-{number}"
+        if not ModelFolders(state / "models").ids():
+            plan = ("--bars", str(LEARNED_BARS), "--seed", str(800_000 + seed * 100 + number), "--ticks-per-bar", "1")
+            command("ticks", "synth", "mart", str(ticks), *plan)
+            options = ("--workers", "0", "--from", "scratch", "--minutes", "20", "--seed", str(number))
+            command("train", str(ticks), "--state", str(state), *options)
+        (version,) = ModelFolders(state / "models").ids()
+        source = state / "models" / version
         weights = (source / WEIGHTS).read_bytes()
         manifest = {**json.loads((source / MANIFEST).read_text()), "status": TRAINED}
         files = {MANIFEST: render(manifest, {WEIGHTS: weights}), WEIGHTS: weights}
@@ -323,12 +324,13 @@ def main() -> None:
     parser.add_argument("--nets", type=int, default=4, help="networks to overfit")
     parser.add_argument("--bars", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--folder", type=Path, default=Path("var/gate"), help="where networks are kept")
     options = parser.parse_args()
-    with TemporaryDirectory(prefix="micro-trader-gate-") as folder:
-        if options.edge:
-            with_edge(options.edge, options.bars, options.seed)
-        if options.null:
-            without_edge(options.null, options.nets, options.bars, options.seed, Path(folder))
+    options.folder.mkdir(parents=True, exist_ok=True)
+    if options.edge:
+        with_edge(options.edge, options.bars, options.seed)
+    if options.null:
+        without_edge(options.null, options.nets, options.bars, options.seed, options.folder)
 
 
 if __name__ == "__main__":

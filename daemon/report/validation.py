@@ -16,7 +16,7 @@ from daemon.report.parts import Row, asset, digest, signed, table, tile
 from daemon.runfiles import REPORT
 
 DOCUMENT = "validation.json"
-POINTS = 200
+POINTS = 100
 COLOURS = ("blue", "violet", "grey", "bad", "good", "amber")
 
 
