@@ -15,10 +15,11 @@ SEED ?= 0
 DEMO_TICKS := var/demo/EUR_USD-synth-regime-$(BARS)-$(SEED).ticks.csv.gz
 TICKS ?= $(DEMO_TICKS)
 FLAGS ?=
+BUNDLED := var/bundled
 TESTS ?=
 BENCH ?= features
 
-.PHONY: help setup demo test check bench faults learn-table format docs clean
+.PHONY: help setup demo bundled-model test check bench faults learn-table format docs clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*##(.*)/\1\t\2/p' Makefile | expand -t 14
@@ -47,6 +48,13 @@ $(DEMO_TICKS): | $(READY)
 	@mkdir -p $(@D)
 	$(BIN)/micro-trader ticks synth regime $@ --bars $(BARS) --seed $(SEED)
 
+bundled-model: $(READY)  ## train the bundled model anew on the demo's market: minutes; on one machine the same bytes
+	@rm -rf $(BUNDLED) && mkdir -p $(BUNDLED) && touch $(BUNDLED)/config.toml
+	$(BIN)/micro-trader ticks synth regime $(BUNDLED)/EUR_USD-synth-regime.csv.gz --bars 20000 --seed 1
+	$(BIN)/micro-trader train $(BUNDLED)/EUR_USD-synth-regime.csv.gz --config $(BUNDLED)/config.toml --state $(BUNDLED) \
+		--steps 1368 --workers 0 --seed 1 --no-store --from scratch
+	$(BIN)/python -m training.export --bundle $(BUNDLED)/models/*/
+
 test: $(READY)  ## run the tests: TESTS=tests/broker for a part
 	@$(BIN)/python -m pytest $(TESTS)
 
@@ -69,9 +77,10 @@ format: $(READY)  ## lay out the code
 	@$(BIN)/ruff format broker strategy training daemon tests
 	$(BIN)/ruff check --fix-only --quiet .
 
-docs: $(READY)  ## write docs/configuration.md and config.toml from the config's sections
+docs: $(READY)  ## write docs/configuration.md, config.toml and docs/api.md from the code
 	@$(BIN)/micro-trader config reference > docs/configuration.md
 	$(BIN)/micro-trader config init config.toml --force
+	$(BIN)/python -m daemon.web.reference > docs/api.md
 
 clean:  ## remove what was built and cached, but neither .venv nor var
 	@rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,7 +1,7 @@
 """Puts a service together: the config's values, the account's instruments, the session, and what remembers it."""
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import SystemRandom
@@ -11,6 +11,7 @@ from broker.durable import Writer
 from broker.errors import BadInput
 from broker.oanda import Account, Event, OrderLog, Price, PriceFeed, Transport, instruments
 from broker.types import Instrument
+from daemon.canary import NotFit, fit
 from daemon.compose import make_lane, make_session, make_strategy, paper_broker
 from daemon.config import Config, to_toml
 from daemon.console import Ui
@@ -21,15 +22,17 @@ from daemon.events import Activated
 from daemon.experience import ExperienceAside
 from daemon.journal import DiskJournal, resume
 from daemon.memory import Memory
-from daemon.models import Chosen, choose_model
+from daemon.models import BUNDLED, Chosen, choose_model
 from daemon.oanda import is_custom, keeper_waits, order_limits
 from daemon.outputs import Logged, OverTheWire, Written
 from daemon.recovery import Folded, Rehearsal
 from daemon.service import Service
 from daemon.summary import Latency, Run
+from daemon.web import Hub, Metrics
+from daemon.window import Window
 from strategy.discovery import find
 from strategy.lane import Lane
-from strategy.plugin import Strategy
+from strategy.plugin import Observation, Strategy
 from training.recorder import Recorder
 
 Aside = Callable[[Callable[[], object]], object]
@@ -65,6 +68,8 @@ class Body:
         pairs: what is traded, by name.
         memory: keeps the state. folded: what a start folded of the journal; None where it began anew.
         newer: another model than the one that decided last.
+        hub, metrics, window: what is told of it. chosen: the model that it started with, or None.
+        durable: returns once all inputs so far are on the disk.
     """
 
     config: Config
@@ -75,10 +80,15 @@ class Body:
     ears: Ears
     pairs: Mapping[str, Instrument]
     why: str
-    prepare: Callable[[str], Activated]
+    prepare: Callable[[str, Sequence[Sequence[Observation]], float], Activated]
     memory: Memory
     folded: Folded | None
     newer: Activated | None
+    hub: Hub
+    metrics: Metrics
+    window: Window
+    chosen: Chosen | None
+    durable: Callable[[], Awaitable[None]]
 
     def open(self) -> None:
         """Begin, or go on; with the model that is best now."""
@@ -111,34 +121,22 @@ async def assemble(
         Differs: the journal can't be folded again.
         Transient, Denied, Unauthorised: the broker could not be asked.
     """
-    ears, account = Ears(), None
     found = disk.ask(resume)
     if found.cut:
         ui.warn(f"the journal's end is damaged: its last {found.cut} records were cut off and put aside")
-    if config.mode == "live" or is_custom(environ):
-        account = account_of(config, environ, transport, disk, ears)
-        known = await account.start()
-        config = replace(config, account=replace(config.account, currency=account.currency))
-    else:
-        known = await instruments(transport)
-    if unknown := [name for name in config.instruments if name not in known]:
-        raise BadInput(f"the account has no {unknown[0]}", where="instruments", mend="see what OANDA offers it")
-    pairs = {name: known[name] for name in config.instruments}
+    ears = Ears()
+    account, config, pairs = await traded(config, environ, transport, disk, ears)
     chosen = choose_model(config, ui) if config.strategy == "muzero" else None
     latency, written, run = Latency(), DiskJournal(disk, found.end), secrets.token_hex(4)
     journal = Rehearsal(written)
     makers = Makers(config, tuple(pairs.values()), latency, str(chosen.path) if chosen else "")
     lanes = makers.lanes(chosen)
-    state = Path(config.state.dir)
-    described = described_of(config, tuple(pairs.values()), chosen)
-    folders = state / "runs"
-    commission = config.paper.commission_pips
-    days = DayFolders(
-        folders, tuple(pairs.values()), commission, described, to_toml(config), environment(()), latency, aside
-    )
+    days = days_of(config, tuple(pairs.values()), chosen, latency, aside)
     recorder = Recorder(run, lanes[0].strategy.feature_set, store.keep)
     wire = OverTheWire(account) if account else None
-    sink = Written(journal, days, recorder)
+    hub, metrics = Hub(), Metrics()
+    window = Window(lanes, hub, metrics)
+    sink = Written(journal, days, recorder, window)
     session = make_session(lanes, config, wire or paper_broker(config), sink, run)
     session.sending = sink.sent
     desk = Desk(session, makers.prepared)
@@ -147,11 +145,62 @@ async def assemble(
     if wire is not None:
         wire.forget()
     sink.tell(Logged())
+    window.told = True
     service = Service(config, session.run, desk, session, journal, days, account, wire, missed, memory.begin)
     ears.service = service
-    why = chosen.unfit(config.mode == "live") if chosen is not None and not config.model.allow_untrained else ""
+    why = why_not(chosen, config) if chosen is not None else ""
     newer = Activated(0, chosen.name, str(chosen.path)) if chosen and makers.folder != str(chosen.path) else None
-    return Body(config, service, days, recorder, account, ears, pairs, why, makers.prepare, memory, folded, newer)
+    return Body(
+        config=config,
+        service=service,
+        days=days,
+        recorder=recorder,
+        account=account,
+        ears=ears,
+        pairs=pairs,
+        why=why,
+        prepare=makers.prepare,
+        memory=memory,
+        folded=folded,
+        newer=newer,
+        hub=hub,
+        metrics=metrics,
+        window=window,
+        chosen=chosen,
+        durable=written.durable,
+    )
+
+
+def days_of(
+    config: Config, pairs: tuple[Instrument, ...], chosen: Chosen | None, latency: Latency, aside: Aside
+) -> DayFolders:
+    """The run's folders."""
+    described, commission = described_of(config, pairs, chosen), config.paper.commission_pips
+    folders = Path(config.state.dir) / "runs"
+    return DayFolders(folders, pairs, commission, described, to_toml(config), environment(()), latency, aside)
+
+
+async def traded(
+    config: Config, environ: Mapping[str, str], transport: Transport, disk: Writer, ears: Ears
+) -> tuple[Account | None, Config, dict[str, Instrument]]:
+    """The account that orders go to (None: they are filled here), the config in its currency, and what is traded."""
+    account = None
+    if config.mode == "live" or is_custom(environ):
+        account = account_of(config, environ, transport, disk, ears)
+        known = await account.start()
+        config = replace(config, account=replace(config.account, currency=account.currency))
+    else:
+        known = await instruments(transport)
+    if unknown := [name for name in config.instruments if name not in known]:
+        raise BadInput(f"the account has no {unknown[0]}", where="instruments", mend="see what OANDA offers it")
+    return account, config, {name: known[name] for name in config.instruments}
+
+
+def why_not(chosen: Chosen, config: Config) -> str:
+    """Why a model may not open positions unasked, or "": the one that comes with the program was never promoted."""
+    if config.model.allow_untrained:
+        return ""
+    return chosen.unfit(config.mode == "live") or ("no_model" if chosen.path == BUNDLED else "")
 
 
 class Makers:
@@ -166,24 +215,30 @@ class Makers:
         """One for each pair."""
         return [make_lane(pair, self._config, self._factory, chosen, self._latency) for pair in self._pairs]
 
-    def prepare(self, version: str) -> Activated:
-        """Load and verify a model and make its strategies, in any thread.
+    def prepare(self, version: str, lately: Sequence[Sequence[Observation]], longest_ms: float) -> Activated:
+        """Load and verify a model, ask it about what was seen lately, and make its strategies; in any thread.
 
         Raises:
-            BadInput: it can't be used.
+            NotFit: it can't be used.
         """
-        config = replace(self._config, model=replace(self._config.model, version=version))
-        chosen = choose_model(config, Ui(json=True))
-        made = [make_strategy(pair, config, self._factory, chosen, self._latency) for pair in self._pairs]
+        try:
+            chosen = self._chosen(version)
+        except BadInput as error:
+            raise NotFit(str(error)) from error
+        made = fit(lambda: self._make(chosen), lately, longest_ms)
         self._made[str(chosen.path)] = made
         return Activated(0, chosen.name, str(chosen.path))
 
+    def _chosen(self, version: str) -> Chosen:
+        return choose_model(replace(self._config, model=replace(self._config.model, version=version)), Ui(json=True))
+
+    def _make(self, chosen: Chosen) -> list[Strategy]:
+        return [make_strategy(pair, self._config, self._factory, chosen, self._latency) for pair in self._pairs]
+
     def prepared(self, event: Activated) -> Sequence[Strategy]:
         """The strategies made for it, which are handed out once."""
-        if event.folder not in self._made:
-            self.prepare(event.folder)
         self.folder = event.folder
-        return self._made.pop(event.folder)
+        return self._made.pop(event.folder, None) or self._make(self._chosen(event.folder))
 
 
 def account_of(config: Config, environ: Mapping[str, str], transport: Transport, disk: Writer, ears: Ears) -> Account:

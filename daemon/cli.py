@@ -24,6 +24,16 @@ DONE, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
 COMMANDS: Mapping[str, str] = {
     "run": "trade live prices, on paper or for real, until stopped",
+    "status": "how the running daemon is",
+    "pause": "no new entries; exits go on",
+    "resume": "trade again",
+    "reduce": "no new entries, and positions are closed at their next bar",
+    "flatten": "close everything at once, and pause",
+    "halt": "obey the strategy no more; stops and loss limits still close",
+    "reload": "let the daemon read its config again",
+    "swap": "let another model decide",
+    "rollback": "return to the model that was best before",
+    "stop": "end the daemon in good order",
     "replay": "replay recorded ticks through the live code path, and report",
     "train": "learn from recorded ticks and register a candidate model",
     "validate": "score a model on unseen ticks, and let it through the gate",
@@ -43,6 +53,9 @@ COMMANDS: Mapping[str, str] = {
 }
 """Name of each command and what it does."""
 
+CONTROL = frozenset("status pause resume reduce flatten halt reload swap rollback stop".split())
+"""Commands that one module has: they talk to the running daemon."""
+
 
 def module_of(command: str) -> str:
     """The module of a command.
@@ -50,7 +63,7 @@ def module_of(command: str) -> str:
     >>> module_of("new-strategy")
     'daemon.commands.new_strategy'
     """
-    return f"daemon.commands.{command.replace('-', '_')}"
+    return f"daemon.commands.{'control' if command in CONTROL else command.replace('-', '_')}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -5,7 +5,7 @@ Start-up is recovery: the account is read and compared first, then bars are warm
 
 import asyncio
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,8 @@ from broker.bars import BarSize
 from broker.clock import SystemClock
 from broker.durable import Threaded, connect
 from broker.errors import BadInput, Transient
-from broker.oanda import Denied, PriceFeed, Recorder, Transport, Unauthorised
+from broker.oanda import Account, Denied, PriceFeed, Recorder, Transport, Unauthorised
+from broker.oanda.keeping import Keeper
 from broker.types import Bar
 from daemon.assembly import Body, assemble
 from daemon.candlebars import granularity_of, recent_bars, warm_up_start
@@ -28,10 +29,14 @@ from daemon.config import Config, bar_length
 from daemon.console import Ui
 from daemon.events import Limited
 from daemon.experience import ExperienceAside
+from daemon.frontdesk import Streams
+from daemon.household import Household, Wishes
 from daemon.lockstep import Lockstep
 from daemon.oanda import feed_waits, is_custom, transport_of
 from daemon.systemd import Notifier
+from daemon.web import Health
 from training.locks import FileLock, writer_lock
+from training.registry import Registry
 
 JOURNAL = "journal.db"
 COMPANY_S = 1.0
@@ -44,11 +49,22 @@ class Daemon:
 
     Args:
         config: as read. environ: secrets and addresses. again: reads the config anew.
-        ui: for notes at the start.
+        ui: for notes at the start. options: that a command line needs for the same config and state folder.
+        anew: begin a new run instead of folding the journal again.
     """
 
-    def __init__(self, config: Config, environ: Mapping[str, str], again: Callable[[], Config], ui: Ui) -> None:
+    def __init__(
+        self,
+        config: Config,
+        environ: Mapping[str, str],
+        again: Callable[[], Config],
+        ui: Ui,
+        options: Sequence[str] = (),
+        *,
+        anew: bool = False,
+    ) -> None:
         self._config, self._environ, self._again, self._ui = config, environ, again, ui
+        self._options, self._anew = options, anew
         self._state = Path(config.state.dir)
         self._log = structlog.get_logger()
         self._notifier = Notifier(environ)
@@ -58,6 +74,8 @@ class Daemon:
         self._tasks: asyncio.TaskGroup | None = None
         self._lockstep: Lockstep | None = None
         self._body: Body | None = None
+        self._feed: PriceFeed | None = None
+        self._well = False
 
     async def run(self) -> bool:
         """Live until SIGTERM or SIGINT; whether it was the latter.
@@ -77,6 +95,9 @@ class Daemon:
         async with AsyncExitStack() as held:
             held.enter_context(FileLock(self._state / "daemon.lock", "daemon", now))
             held.enter_context(writer_lock(self._state, "daemon", now))
+            registry = Registry(self._state / "models", "daemon", now)
+            registry.own()
+            held.callback(registry.disown)
             transport = transport_of(self._environ, self._config.oanda)
             held.push_async_callback(transport.close)
             disk = Threaded(connect(self._state / JOURNAL))
@@ -85,19 +106,27 @@ class Daemon:
             held.callback(store.close)
             self._notifier.say(STATUS="starting")
             body = await assemble(
-                self._config, self._environ, transport, disk, store, self._aside, self._missed, self._ui
+                self._config,
+                self._environ,
+                transport,
+                disk,
+                store,
+                self._aside,
+                self._missed,
+                self._ui,
+                anew=self._anew,
             )
             self._body = body
-            await self._live(body, transport)
+            await self._live(body, transport, registry)
         return self._interrupted
 
     def status(self) -> dict[str, Any]:
         """The service's, once it is there."""
         return self._body.service.status() if self._body is not None else {}
 
-    async def _live(self, body: Body, transport: Transport) -> None:
-        tape = Recorder(self._state / "ticks", tuple(body.pairs), self._aside)
-        living = asyncio.create_task(self._work(body, transport, tape))
+    async def _live(self, body: Body, transport: Transport, registry: Registry) -> None:
+        tape = Recorder(self._state / "ticks", tuple(body.pairs), self._aside, SystemClock().now)
+        living = asyncio.create_task(self._work(body, transport, registry, tape))
         stopping = asyncio.create_task(self._stop.wait())
         try:
             await asyncio.wait((living, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -118,11 +147,12 @@ class Daemon:
             tape.close()
             await asyncio.gather(*self._jobs)
 
-    async def _work(self, body: Body, transport: Transport, tape: Recorder) -> None:
+    async def _work(self, body: Body, transport: Transport, registry: Registry, tape: Recorder) -> None:
         service, account = body.service, body.account
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             tasks.create_task(body.memory.failure())
+            tasks.create_task(self._household(body, registry).run())
             body.open()
             if account is not None:
                 tasks.create_task(account.run())
@@ -138,7 +168,7 @@ class Daemon:
                 listener = self._lockstep.offer
             waits = feed_waits(self._config.oanda, granularity_of(size) or "S5")
             feed = PriceFeed(transport, body.pairs, listener, tape, waits, SystemRandom())
-            body.ears.feed = feed
+            body.ears.feed = self._feed = feed
             tasks.create_task(feed.run())
             self._notifier.say(READY=1, STATUS=f"trading in mode {body.config.mode}")
             self._log.info("started", **service.status())
@@ -171,11 +201,33 @@ class Daemon:
                 job.result()
             if service.heard != heard and (body.account is None or body.account.ready):
                 heard, well = service.heard, loop.time()
-            if loop.time() - well < patience:
+            self._well = loop.time() - well < patience
+            if self._well:
                 self._notifier.say(WATCHDOG=1)
             rounds += 1
             if rounds % SNAPSHOT_EVERY == 0:
                 body.memory.look_after()
+
+    def _household(self, body: Body, registry: Registry) -> Household:
+        real = body.account is not None and not is_custom(self._environ)
+        live = real and self._environ.get("OANDA_ENVIRONMENT") == "live"
+        wishes = Wishes(
+            options=self._options,
+            badge="LIVE" if live else "PRACTICE" if real else "PAPER",
+            streams=lambda: streams_of(self._feed, body.account),
+            health=lambda: self._health(body),
+            reload=self._reload,
+            stop=self.stop,
+        )
+        return Household(self._config, body, registry, wishes)
+
+    def _health(self, body: Body) -> Health:
+        """Whether ticks and orders are alive."""
+        if self._feed is None:
+            return Health(False, "starting")
+        if body.account is not None and not body.account.ready:
+            return Health(False, "the account does not agree, or an order is in doubt")
+        return Health(self._well, "" if self._well else "no price for too long")
 
     def _aside(self, job: Callable[[], object]) -> None:
         self._jobs.append(asyncio.get_running_loop().run_in_executor(None, job))
@@ -206,24 +258,36 @@ class Daemon:
         self._interrupted = True
         self._stop.set()
 
-    def _reload(self) -> None:
+    def _reload(self) -> dict[str, Any]:
         """Read the config again: limits are taken over; what else has changed waits for a restart."""
         self._notifier.say(RELOADING=1, MONOTONIC_USEC=monotonic_ns() // 1000)
         try:
             config = self._again()
-        except BadInput as error:
-            self._log.error("reload", refused=str(error))
-        else:
             if self._body is None:
-                return
+                return {}
             service = self._body.service
             service.take(Limited(service.desk.clock, limits_of(config)))
             rest = replace(config, risk=self._config.risk, log=self._config.log) != self._config
-            self._log.info("reload", taken=["risk", "log"], needs_restart=rest)
-        self._notifier.say(READY=1)
+            done = {"taken": ["risk", "log"], "needs_restart": rest}
+            self._log.info("reload", **done)
+        except BadInput as error:
+            self._log.error("reload", refused=str(error))
+            done = {"taken": [], "refused": str(error)}
+        finally:
+            self._notifier.say(READY=1)
+        return done
 
 
 def size_of(config: Config) -> BarSize:
     """The config's bars."""
     kind, size = bar_length(config.bar)
     return BarSize(kind == "clock", size)
+
+
+def streams_of(feed: PriceFeed | None, account: Account | None) -> Streams:
+    """Ages and reconnects of the price and the transaction stream."""
+    known: dict[str, PriceFeed | Keeper] = {"prices": feed} if feed else {}
+    if account is not None:
+        known["transactions"] = account.keeper
+    ages = {name: stream.silence for name, stream in known.items()}
+    return Streams(ages, {name: max(stream.reconnects, 0) for name, stream in known.items()})

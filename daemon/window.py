@@ -1,12 +1,13 @@
 """The window: what the service did lately, kept for whoever looks, told to whoever listens, counted for Prometheus.
 
-A sink like any other: it hears everything and changes nothing.
+A sink like any other: it hears everything and changes nothing. While a start folds what the journal has, it looks on
+and tells nobody.
 """
 
 import json
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter_ns
 from typing import Any
@@ -45,12 +46,17 @@ class Window:
     """Looks on.
 
     Args:
-        lanes: of the session. hub, metrics: who is told.
+        lanes: of the session. hub, metrics: who is told, once `told` is set.
+
+    Attributes:
+        followed: called with the model and the pips of each trade, once `told` is set.
     """
 
     def __init__(self, lanes: Sequence[Lane], hub: Hub, metrics: Metrics) -> None:
         self._seen = {lane.instrument.name: _Seen(lane) for lane in lanes}
         self._hub, self._metrics = hub, metrics
+        self.told = False
+        self.followed: Callable[[str, float], None] = lambda _model, _pips: None
         self._decisions: deque[tuple[str, str]] = deque(maxlen=MOST_ROWS)
         self._trades: deque[dict[str, Any]] = deque(maxlen=MOST_ROWS)
         self._began = perf_counter_ns()
@@ -71,6 +77,8 @@ class Window:
         kept.foretold = (choice.outcome, float(kept.lane.state[OUTCOME_S])) if choice.outcome else None
         line = decision_line(seen, choice, target, veto, model)
         self._decisions.append((name, line))
+        if not self.told:
+            return
         self._metrics.observe("tick_to_decision_seconds", (perf_counter_ns() - self._began) * NANOSECONDS)
         self._metrics.count("decisions_total", choice.action.name)
         if veto:
@@ -79,6 +87,8 @@ class Window:
 
     def ordered(self, order: Order, end: Fill | Cancel) -> None:
         """An order's end."""
+        if not self.told:
+            return
         outcome = "filled" if isinstance(end, Fill) else end.outcome
         self._metrics.count("orders_total", outcome)
         instrument = self._seen[order.instrument].lane.instrument
@@ -96,18 +106,23 @@ class Window:
         self.net_pips += trade.pips
         row = trade_row(trade, self._seen[trade.instrument].lane.instrument)
         self._trades.append(row)
+        if not self.told:
+            return
         self._metrics.count("trades_total", str(trade.exit_reason))
         self._hub.publish("trade", row)
+        self.followed(trade.model, trade.pips)
 
     def barred(self, instrument: Instrument, bar: Bar, open_pips: float) -> None:
         """A bar closed: what was foretold of it is known now."""
         kept = self._seen[instrument.name]
-        self._metrics.count("bars_total", instrument.name)
         if kept.foretold is not None:
             chances, s = kept.foretold
             label = outcome_label(float(kept.lane.state[CHANGE]), s, outcomes=len(chances))
             kept.losses.append(-math.log(max(chances[label], LEAST_CHANCE)))
             kept.foretold = None
+        if not self.told:
+            return
+        self._metrics.count("bars_total", instrument.name)
         bid, ask = instrument.price_float(bar.bid), instrument.price_float(bar.ask)
         self._hub.publish(
             "bar", {"time": rfc3339(bar.end), "instrument": instrument.name, "bid": bid, "ask": ask, "pips": open_pips}

@@ -12,6 +12,7 @@ import pytest
 from daemon.cli import COMMANDS, PROGRAM, module_of
 from daemon.config import reference, template
 from daemon.options import Parser
+from daemon.web.reference import reference as api_reference
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("systemd/*.md")])
@@ -40,6 +41,11 @@ def anchors(page: Path) -> set[str]:
 def test_the_reference_is_the_schema() -> None:
     """Each config key is documented in docs/configuration.md (`make docs` writes it)."""
     assert (ROOT / "docs/configuration.md").read_text() == reference()
+
+
+def test_the_api_page_is_the_api() -> None:
+    """Each route and metric is documented in docs/api.md (`make docs` writes it)."""
+    assert (ROOT / "docs/api.md").read_text() == api_reference()
 
 
 def test_the_template_is_the_schema() -> None:

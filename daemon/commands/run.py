@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import os
+from pathlib import Path
 
 from daemon.console import Ui
 from daemon.kernels import must_compile
@@ -16,6 +17,7 @@ def register(subparsers: Subparsers) -> None:
     """Add the command's parser."""
     parser = add_command(subparsers, "run", "trade live prices, on paper or for real, until stopped", EXAMPLE)
     parser.add_argument("--mode", choices=("paper", "live"), help="where orders are filled (default: the config's)")
+    parser.add_argument("--anew", action="store_true", help="begin a new run instead of folding the journal again")
     parser.set_defaults(handler=run)
 
 
@@ -27,11 +29,13 @@ def run(args: argparse.Namespace, ui: Ui) -> None:
     """
     flags = {"mode": ("--mode", args.mode)}
     config = config_of(args, flags)
+    options = ["--state", str(Path(config.state.dir).resolve())]
+    options += ["--config", str(args.config.resolve())] if args.config is not None else []
     if must_compile(os.environ):
         ui.note("compiling kernels: this happens once, and takes about half a minute")
 
     async def live() -> bool:
-        return await Daemon(config, args.environ, lambda: config_of(args, flags), ui).run()
+        return await Daemon(config, args.environ, lambda: config_of(args, flags), ui, options, anew=args.anew).run()
 
     if asyncio.run(live()):
         raise KeyboardInterrupt

@@ -10,6 +10,7 @@ from typing import Any
 
 from broker.types import DAY, HOUR, MINUTE, SECOND
 from daemon.config.keys import Rule, at_least, between, key, one_of, spelled
+from daemon.schedule import trigger_of
 
 CURRENCY = "[A-Z]{3}"
 PAIR = "[A-Z0-9]+_[A-Z]{3}"
@@ -43,10 +44,24 @@ def _is_bar(text: str) -> bool:
     return True
 
 
+def _is_when(text: str) -> bool:
+    try:
+        trigger_of(text)
+    except ValueError:
+        return False
+    return True
+
+
 ZERO_IS_OFF = "; 0 = off"
 BAR = Rule('like "5s", "1m", "4h" (at most a week) or "100t" (at most 1000000)', _is_bar)
+WHEN = Rule('a cron line like "30 2 * * sat", an interval like "every 6h", or ""', _is_when)
 NOT_EMPTY = spelled(".+", "not empty")
 ACCOUNTS = Rule("a list of different ids", lambda ids: not ids or spelled("[0-9-]+", "").allows(ids))
+EVENTS = Rule(
+    "a list of these", lambda words: all(re.fullmatch("trade|halt|model|job|summary", word) for word in words)
+)
+HOST = r"(?:[A-Za-z0-9-]+\.)*[A-Za-z0-9-]+(?::[0-9]{1,5})?"
+HOSTS = Rule("a list of host names", lambda names: not names or spelled(HOST, "").allows(names))
 POSITIVE = Rule("above 0", lambda value: bool(value > 0))
 RATES = Rule(
     "a table of prices above 0",
@@ -189,11 +204,61 @@ class Validation:
         1.0, "largest drawdown (of 95 % of the resamples) as a share of the net pips", at_least(0)
     )
     max_drawdown_pips: float = key(0.0, f"largest such drawdown{ZERO_IS_OFF}", at_least(0), "pips")
-    max_decision_ms: float = key(50.0, "longest decision (99 % of them are shorter)", POSITIVE, "ms")
+    max_decision_ms: float = key(50.0, "longest median time of a decision", POSITIVE, "ms")
     embargo_bars: int = key(
         512, "bars after what was learned from in which nothing is decided", between(0, 1_000_000), "bars"
     )
+    probation_trades: int = key(20, "first trades of a model after which its probation ends", at_least(1), "trades")
+    probation_drawdown_pips: float = key(
+        0.0, f"fall in probation that ends it at once, by a rollback{ZERO_IS_OFF}", at_least(0), "pips"
+    )
     resamples: int = key(2000, "bootstrap resamples of the reality check", between(200, 1_000_000), "resamples")
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When the daemon runs its jobs: a cron line of five fields, UTC, or `every 6h`; "" = never."""
+
+    enabled: bool = key(True, "whether the daemon runs them itself; false where `work` or timers of systemd do")
+    train: str = key("30 2 * * sat", "learns from what was recorded; a validation follows", WHEN)
+    validate: str = key("", "validates the newest candidate, or the best model again", WHEN)
+    backup: str = key("15 1 * * *", "copies store and journal into `backups/` in the state folder", WHEN)
+    prune: str = key("45 1 * * *", "shrinks store and models", WHEN)
+    report: str = key("5 0 * * *", "tells how the day before went", WHEN)
+    unseen_share: float = key(
+        0.25, "recorded days, the latest, that training leaves for validation", between(0.05, 0.9), "share"
+    )
+    window_days: int = key(0, "most recorded days to train on, the latest of them; 0 = all", at_least(0), "days")
+    nice: int = key(10, "niceness of a job", between(0, 19))
+    job_minutes: float = key(240.0, "longest time of a job", POSITIVE, "min")
+    job_memory_mb: int = key(4096, f"most data of a job's process{ZERO_IS_OFF}", at_least(0), "MB")
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """The daemon's local HTTP API and its page; the token is in `api.token` in the state folder."""
+
+    enabled: bool = key(True, "whether it is served")
+    host: str = key("127.0.0.1", "address to listen on; another than loopback needs `hosts`", NOT_EMPTY)
+    port: int = key(8787, "port to listen on; 0 = any free one", between(0, 65_535))
+    hosts: tuple[str, ...] = key(
+        (), "names by which it may be called besides loopback, such as that of a container", HOSTS
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """Messages to people, through Apprise (`pip install 'micro-trader[notify]'`); their addresses are secrets."""
+
+    urls_file: str = key("", "file with Apprise URLs, one a line, for its owner's eyes only; empty = nobody")
+    events: tuple[str, ...] = key(
+        ("halt", "model", "job", "summary"),
+        'what is told: "trade", "halt", "model", "job", "summary"',
+        EVENTS,
+    )
+    per_hour: int = key(30, "most messages in an hour; what comes beyond is told together", at_least(1), "messages")
+    heartbeat_file: str = key("", "file with a URL that is asked for while all is well (a dead man's switch)")
+    heartbeat_s: float = key(60.0, "between these requests", POSITIVE, "s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +329,10 @@ class Config:
     store: Store = field(default_factory=Store)
     training: Training = field(default_factory=Training)
     validation: Validation = field(default_factory=Validation)
+    schedule: Schedule = field(default_factory=Schedule)
     oanda: Oanda = field(default_factory=Oanda)
+    api: Api = field(default_factory=Api)
+    notify: Notify = field(default_factory=Notify)
     state: State = field(default_factory=State)
     log: Log = field(default_factory=Log)
     strategies: Mapping[str, Mapping[str, Any]] = key({}, "settings of each strategy, such as [strategies.ema-cross]")

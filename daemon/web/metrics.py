@@ -63,14 +63,14 @@ TABLE: Mapping[str, Metric] = {
 class Metrics:
     """The metrics of one daemon.
 
-    Args:
+    Attributes:
         refresh: called before each reading, to set what is only known when asked for.
     """
 
     content_type = CONTENT_TYPE_LATEST
 
     def __init__(self, refresh: Callable[["Metrics"], None] = lambda _: None) -> None:
-        self._registry, self._refresh = CollectorRegistry(), refresh
+        self._registry, self.refresh = CollectorRegistry(), refresh
         self._found = {name: self._make(name, metric) for name, metric in TABLE.items()}
 
     def _make(self, name: str, metric: Metric) -> Counter | Gauge | Histogram:
@@ -106,5 +106,5 @@ class Metrics:
 
     def exposition(self) -> bytes:
         """All of them, as Prometheus reads them."""
-        self._refresh(self)
+        self.refresh(self)
         return generate_latest(self._registry)

@@ -45,7 +45,7 @@ class Office(Protocol):
         """Whether ticks and orders are alive."""
         ...
 
-    def view(self, name: str, query: Query) -> dict[str, Any]:
+    async def view(self, name: str, query: Query) -> dict[str, Any]:
         """The document of `GET /api/v1/<name>`."""
         ...
 

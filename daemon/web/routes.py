@@ -54,6 +54,7 @@ VIEWS: Mapping[str, View] = {
         {
             "version": TEXT,
             "mode": TEXT,
+            "badge": TEXT,
             "state": TEXT,
             "ready": FLAG,
             "why": TEXT,

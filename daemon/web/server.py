@@ -21,7 +21,7 @@ STATIC = Path(__file__).parent / "static"
 BODY_BYTES = 1 << 14
 BEAT_S = 15.0
 LOOPBACK = frozenset(("127.0.0.1", "::1", "localhost"))
-_KINDS = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+_KINDS = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".txt": "text/plain"}
 
 
 class Web:
@@ -106,7 +106,7 @@ class Web:
     def _viewer(self, name: str) -> Callable[[web.Request], Any]:
         async def view(request: web.Request) -> web.Response:
             query = _query(request, VIEWS[name].rows)
-            return web.json_response(self._office.view(name, query), dumps=_strict)
+            return web.json_response(await self._office.view(name, query), dumps=_strict)
 
         return view
 

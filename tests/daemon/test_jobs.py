@@ -3,10 +3,8 @@
 import asyncio
 import os
 import signal
-import subprocess
 import sys
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from textwrap import dedent
@@ -68,13 +66,11 @@ def alive(pid: int) -> bool:
     return False
 
 
-def eventually(found: Callable[[], bool]) -> Iterator[None]:
+async def eventually(found: Callable[[], bool]) -> None:
     """Wait for something to become true, for half a minute at most."""
-    for _ in range(300):
-        if found():
-            return
-        yield time.sleep(0.1)
-    raise AssertionError("it never came true")
+    async with asyncio.timeout(30):
+        while not found():  # noqa: ASYNC110 - it happens in other processes
+            await asyncio.sleep(0.05)
 
 
 async def test_a_job_is_nice_and_its_document_is_kept(program: tuple[str, ...]) -> None:
@@ -129,12 +125,11 @@ async def test_a_job_ends_with_the_daemon(program: tuple[str, ...], tmp_path: Pa
     """When the worker is cancelled, what runs is killed if it will not end."""
     async with working(program) as (jobs, _):
         jobs.ask("train", ["hang", str(tmp_path / "pid")])
-        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():  # noqa: ASYNC110 - another process
-            await asyncio.sleep(0.05)
+        await eventually(lambda: (tmp_path / "pid").exists() and bool((tmp_path / "pid").read_text()))
     assert not alive(int((tmp_path / "pid").read_text()))
 
 
-def test_a_job_does_not_outlive_a_daemon_that_was_killed(program: tuple[str, ...], tmp_path: Path) -> None:
+async def test_a_job_does_not_outlive_a_daemon_that_was_killed(program: tuple[str, ...], tmp_path: Path) -> None:
     """kill -9 of the parent ends the child."""
     parent = tmp_path / "parent.py"
     parent.write_text(
@@ -149,11 +144,9 @@ def test_a_job_does_not_outlive_a_daemon_that_was_killed(program: tuple[str, ...
         """)
     )
     environ = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
-    daemon = subprocess.Popen([sys.executable, str(parent)], env=environ)
+    daemon = await asyncio.create_subprocess_exec(sys.executable, str(parent), env=environ)
     pid = tmp_path / "pid"
-    for _ in eventually(lambda: pid.exists() and bool(pid.read_text())):
-        pass
+    await eventually(lambda: pid.exists() and bool(pid.read_text()))
     daemon.send_signal(signal.SIGKILL)
-    daemon.wait()
-    for _ in eventually(lambda: not alive(int(pid.read_text()))):
-        pass
+    await daemon.wait()
+    await eventually(lambda: not alive(int(pid.read_text())))

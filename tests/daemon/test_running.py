@@ -46,7 +46,7 @@ async def start(folder: Path, environ: dict[str, str], *more: str) -> asyncio.su
     root = str(Path(__file__).parents[2])
     with (folder / "log").open("ab") as log:
         return await asyncio.create_subprocess_exec(
-            sys.executable, *command, env=os.environ | environ, cwd=root, stdout=log, stderr=log
+            sys.executable, *command, env=os.environ | {"MICRO_TRADER__API__PORT": "0"} | environ, cwd=root, stdout=log, stderr=log
         )
 
 

@@ -34,6 +34,12 @@ def told(hub: Hub) -> list[tuple[str, Any]]:
     return [(kind.removeprefix("event: "), json.loads(data.removeprefix("data: "))) for _, kind, data, *_ in events]
 
 
+def opened(window: Window) -> Window:
+    """A window that tells."""
+    window.told = True
+    return window
+
+
 def bar(seq: int) -> Bar:
     """The bar before a decision."""
     return observation(seq).bar
@@ -42,7 +48,7 @@ def bar(seq: int) -> Bar:
 def test_what_is_told_is_what_happened(lane: Lane) -> None:
     """Decisions and trades: the latest first, as many as asked for, each told once."""
     hub = Hub()
-    window = Window([lane], hub, Metrics())
+    window = opened(Window([lane], hub, Metrics()))
     for seq in range(5):
         window.decided(observation(seq), searched(), 1, "spread" if seq == 3 else None, "m")
         window.traded(trade(float(seq)), Fill("", 0, "EUR_USD", -1, 1, 1, 2, "stop"))
@@ -57,7 +63,7 @@ def test_what_is_told_is_what_happened(lane: Lane) -> None:
 def test_a_fill_is_compared_with_the_quote_decided_on(lane: Lane) -> None:
     """Two points above the ask that was shown are 0.2 pips worse; counted once."""
     metrics = Metrics()
-    window = Window([lane], Hub(), metrics)
+    window = opened(Window([lane], Hub(), metrics))
     window.decided(observation(0, 138000, 138010), searched(Action.BUY), 1, None, "m")
     order = Order("mt-1", 0, "EUR_USD", 1000, 0, 0, "entry", 1, "m")
     window.ordered(order, Fill("mt-1", 1, "EUR_USD", 1000, 138012, 138001, 138012, "entry"))
@@ -69,7 +75,7 @@ def test_a_fill_is_compared_with_the_quote_decided_on(lane: Lane) -> None:
 
 def test_model_drift_is_the_log_loss(lane: Lane) -> None:
     """Of what was said before the bar, about what it then did."""
-    window = Window([lane], Hub(), Metrics())
+    window = opened(Window([lane], Hub(), Metrics()))
     said = [((0.7, 0.2, 0.1), 5.0, 0), ((0.7, 0.2, 0.1), -5.0, 2), ((0.1, 0.9, 0.0), 0.1, 1)]
     assert math.isnan(window.model_drift())
     for seq, (chances, change, _) in enumerate(said):
@@ -83,7 +89,7 @@ def test_model_drift_is_the_log_loss(lane: Lane) -> None:
 
 def test_feature_drift_is_in_deviations(lane: Lane) -> None:
     """The mean of the rows since, less that of training, over its deviation: the largest counts."""
-    window = Window([lane], Hub(), Metrics())
+    window = opened(Window([lane], Hub(), Metrics()))
     rows = np.random.default_rng(1).normal([0.0, 2.0, -1.0], 1.0, (50, 3))
     buffer = np.zeros(3)
     for seq, row in enumerate(rows):
@@ -96,6 +102,22 @@ def test_feature_drift_is_in_deviations(lane: Lane) -> None:
 
 def test_money_is_written_out(lane: Lane) -> None:
     """A profit is a decimal, not a float."""
-    window = Window([lane], Hub(), Metrics())
+    window = opened(Window([lane], Hub(), Metrics()))
     window.traded(replace(trade(1.0), pnl=Decimal("0.10")), Fill("", 0, "EUR_USD", -1, 1, 1, 2, "stop"))
     assert window.trades(Query())[0]["pnl"] == "0.10"
+
+
+def test_what_a_start_folds_is_kept_and_not_told(lane: Lane) -> None:
+    """It happened before: listeners and counters have heard of it."""
+    hub, metrics = Hub(), Metrics()
+    window = Window([lane], hub, metrics)
+    followed: list[tuple[str, float]] = []
+    window.followed = lambda model, pips: followed.append((model, pips))
+    window.decided(observation(0), searched(), 1, "spread", "m")
+    window.traded(trade(2.0), Fill("", 0, "EUR_USD", -1, 1, 1, 2, "stop"))
+    assert (len(window.decisions(Query())), len(window.trades(Query()))) == (1, 1)
+    assert (told(hub), followed) == ([], [])
+    assert 'vetoes_total{reason="spread"}' not in metrics.exposition().decode()
+    window.told = True
+    window.traded(trade(3.0), Fill("", 0, "EUR_USD", -1, 1, 1, 2, "stop"))
+    assert followed == [("m", 3.0)]

@@ -24,7 +24,7 @@ MILLISECOND = 1_000_000
 def config_of(path: Path, text: str, state: Path) -> Config:
     """The config of a text, written where commands find it too."""
     path.write_text(text)
-    return load(path, {}, {"state.dir": ("--state", str(state))})
+    return load(path, {}, {"state.dir": ("--state", str(state)), "api.port": ("tests", 0)})
 
 
 @asynccontextmanager

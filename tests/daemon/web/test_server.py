@@ -30,7 +30,7 @@ class Desk:
         """As set."""
         return self.now
 
-    def view(self, name: str, query: Query) -> dict[str, Any]:
+    async def view(self, name: str, query: Query) -> dict[str, Any]:
         """Nothing of everything that is promised."""
         self.asked.append(query)
         empty = {"string": "", "integer": 0, "number": 0.0, "boolean": False, "array": [], "object": {}}

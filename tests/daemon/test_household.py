@@ -1,0 +1,187 @@
+"""What keeps a daemon company: its API over a real service, hot swaps under ticks, jobs that learn what it recorded."""
+
+import asyncio
+import json
+import os
+import shutil
+import sqlite3
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broker.emulator import Emulator
+from daemon.assembly import why_not
+from daemon.cli import main
+from daemon.commands.control import ABOUT
+from daemon.config import Config
+from daemon.frontdesk import FrontDesk
+from daemon.household import TOLD
+from daemon.launch import MEGABYTE
+from daemon.models import BUNDLED, Chosen
+from strategy.model import load
+from tests.daemon.test_running import until
+from tests.daemon.wired import config_of, emulator
+from training.registry import Registry
+
+TEXT = """\
+strategy = "muzero"
+bar = "5s"
+[model]
+warmup_bars = 160
+allow_untrained = true
+simulations = 4
+[oanda]
+settle_s = 1.0
+reconcile_s = 1.0
+retry_first_s = 0.1
+"""
+
+
+@dataclass
+class Running:
+    """A daemon of its own process over an emulator that plays fast."""
+
+    folder: Path
+    process: asyncio.subprocess.Process
+    made: Emulator
+    config: Config
+
+    async def command(self, *words: str, code: int = 0) -> Any:
+        """What a command of the program says that talks to it."""
+        state = str(self.folder / "state")
+        done = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "daemon", *words, "--state", state, "--json"),
+            cwd=Path(__file__).parents[2],
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await done.communicate()
+        assert done.returncode == code, err.decode()
+        return json.loads(out) if out else err.decode()
+
+    def decisions(self) -> list[dict[str, Any]]:
+        """The decision logs, as far as they are written."""
+        lines = [
+            line for path in sorted(self.folder.rglob("decisions.jsonl")) for line in path.read_text().splitlines()
+        ]
+        return [json.loads(line) for line in lines if line.endswith("}")]
+
+
+@asynccontextmanager
+async def running(folder: Path, text: str = TEXT, speed: float = 120.0) -> AsyncIterator[Running]:
+    """Start it, and stop it in the end."""
+    ticks = folder / "EUR_USD-synth.csv"
+    assert main(["ticks", "synth", "ou", str(ticks), "--bars", "600", "--seed", "7"]) == 0
+    config = config_of(folder / "config.toml", text, folder / "state")
+    async with emulator([ticks], config, speed) as (made, environ):
+        command = ["run", "--config", str(folder / "config.toml"), "--state", str(folder / "state")]
+        with (folder / "log").open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "daemon", *command),
+                env=os.environ | {"MICRO_TRADER__API__PORT": "0"} | environ,
+                cwd=Path(__file__).parents[2],
+                stdout=log,
+                stderr=log,
+            )
+        try:
+            await until((folder / "state" / "api.address").exists, "its API stands")
+            yield Running(folder, process, made, config)
+        finally:
+            if process.returncode is None:
+                process.terminate()
+            code = await process.wait()
+        assert code == 0, (folder / "log").read_text()[-3000:]
+    assert "Traceback" not in (folder / "log").read_text()
+
+
+def two_models(state: Path) -> list[str]:
+    """Two models in a registry, as a trainer leaves them: the bundled one, and one whose normaliser differs."""
+    registry = Registry(state / "models", "test", lambda: 0)
+    files = {path.name: path.read_bytes() for path in BUNDLED.iterdir()}
+    first = registry.folders.add(files)
+    manifest = json.loads(files["manifest.json"])
+    manifest["metrics"] = {"made": "for a test"}
+    model_module = sys.modules["strategy.model"]
+    weights = {name: content for name, content in files.items() if name != "manifest.json"}
+    second = registry.folders.add({**weights, "manifest.json": model_module.render(manifest, weights)})
+    return [first, second]
+
+
+async def test_what_an_operator_says_is_done_and_on_record(tmp_path: Path) -> None:
+    """Pause vetoes entries until resume; each command is in the journal with who and why; stop ends the daemon."""
+    async with running(tmp_path) as it:
+        await until(lambda: len(it.decisions()) > 5, "it decides")
+        said = await it.command("pause", "--reason", "lunch")
+        assert (said["command"], said["state"]) == ("pause", "pause")
+        assert (await it.command("status"))["barred"] == {"operator": "paused"}
+        count = len(it.decisions())
+        await until(lambda: len(it.decisions()) > count + 40, "it goes on")
+        wanted = [row for row in it.decisions()[count + 2 :] if row["action"] in ("BUY", "SELL")]
+        assert {row["veto"] for row in wanted} <= {"paused"}
+        assert (await it.command("resume"))["state"] == "resume"
+        assert "no model" in await it.command("swap", "ffffffff", code=2)
+        assert "already" not in await it.command("reload")
+        await it.command("stop")
+        async with asyncio.timeout(5):
+            await it.process.wait()
+    with closing(sqlite3.connect(tmp_path / "state" / "journal.db")) as journal:
+        rows = b"".join(row[0] for row in journal.execute("SELECT body FROM journal_records WHERE kind = 'Operator'"))
+    assert b"lunch" in rows
+    assert "no daemon runs here" in await it.command("status", code=2)
+
+
+async def test_models_are_swapped_between_decisions(tmp_path: Path) -> None:
+    """Each decision is of one model, the order of the log is that of the swaps, and no bar is missed meanwhile; what is
+    damaged is refused while the old one decides on."""
+    keys = two_models(tmp_path / "state")
+    async with running(tmp_path) as it:
+        await until(lambda: len(it.decisions()) > 3, "it decides")
+        for n in range(6):
+            assert (await it.command("swap", keys[n % 2]))["version"] == keys[n % 2]
+            count = len(it.decisions())
+            await until(lambda count=count: len(it.decisions()) > count + 3, "it goes on")
+        shutil.copy(tmp_path / "state/models" / keys[0] / "manifest.json", tmp_path / "state/models" / keys[0] / "x")
+        (tmp_path / "state/models" / keys[0] / "weights.safetensors").write_bytes(b"\0" * 100)
+        assert "weights" in await it.command("swap", keys[0], code=1)
+        status = await it.command("status")
+        assert status["model"] == {"version": load(tmp_path / "state/models" / keys[1]).name, "probation": True}
+        rows = it.decisions()
+    swaps = [n for n in range(1, len(rows)) if rows[n]["model"] != rows[n - 1]["model"]]
+    assert 5 <= len(swaps) <= 6
+    times = [row["time"] for row in rows]
+    assert [row["seq"] for row in rows] == list(range(len(rows)))
+    assert times == sorted(set(times))
+
+
+def test_a_model_that_was_never_promoted_only_looks_on(tmp_path: Path) -> None:
+    """Unless it is allowed: no incumbent is a state of its own."""
+    config = config_of(tmp_path / "config.toml", TEXT.replace("allow_untrained = true\n", ""), tmp_path)
+    assert why_not(Chosen(BUNDLED, load(BUNDLED)), config) != ""
+    allowed = config_of(tmp_path / "config.toml", TEXT, tmp_path)
+    assert why_not(Chosen(BUNDLED, load(BUNDLED)), allowed) == ""
+
+
+def test_every_command_is_there() -> None:
+    """What is told has a kind that people can ask for; each route has its command."""
+    assert set(TOLD.values()) == {"model", "job", "summary", "halt"}
+    assert {"status", "pause", "swap", "stop"} <= set(ABOUT)
+    assert MEGABYTE == 2**20
+    assert FrontDesk.__doc__
+
+
+@pytest.mark.parametrize("name", ["training_files"])
+def test_training_leaves_the_latest_days(name: str, tmp_path: Path) -> None:
+    """A quarter of the recorded days, rounded up, is for validation; a window takes the latest of the rest."""
+    school = __import__("daemon.school", fromlist=[name])
+    for day in range(1, 11):
+        (tmp_path / f"EUR_USD-2026-01-{day:02}.oanda.jsonl.zst").write_bytes(b"")
+    (tmp_path / "EUR_USD-2026-01-11.oanda.jsonl").write_bytes(b"")
+    (tmp_path / "USD_JPY-2026-01-01.oanda.jsonl.zst").write_bytes(b"")
+    config = config_of(tmp_path / "config.toml", "[schedule]\nwindow_days = 3\n", tmp_path)
+    chosen = getattr(school, name)(tmp_path, config)
+    assert [path.name[8:18] for path in chosen] == ["2026-01-05", "2026-01-06", "2026-01-07"]
