@@ -83,7 +83,7 @@ async def test_the_wire_changes_nothing(case: str, tmp_path: Path) -> None:
         assert days[0]["costs"]["financing"]["EUR"] < 0
     trades = (tmp_path / "replay" / "trades.csv").read_bytes().splitlines(keepends=True)[1:]
     assert joined(state, "trades.csv") == b"".join(row for row in trades if b",end," not in row)
-    recorded = sorted(map(str, (state / "ticks").iterdir()))
+    recorded = sorted(map(str, (state / "ticks").glob("*.oanda.jsonl*")))
     names = ["--instrument", ",".join(config.instruments)]
     assert main(["replay", *recorded, *names, "--out", str(tmp_path / "again"), *command]) == 0
     assert (tmp_path / "again" / "decisions.jsonl").read_bytes() == wanted
