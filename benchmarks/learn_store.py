@@ -4,10 +4,9 @@
 
 A trader that follows the trend fills a store through the session (`replay --store`); half of what each half was given
 is evicted again. From the store alone a learner is trained by the rule (habits by quality, events unselected), with
-both drawn uniformly, and without immunity (both by quality). A line says what the learner came to believe on 20,000
-unseen bars: the value bias (predicted value of a position less what the policy then earned, pips), the share of the
-time that its raw policy is in the market, its trades and pips per 1000 bars, the share of the optimum that it and the
-search earn, and whether the candidate would trade or abstain.
+both drawn uniformly, and without immunity (both by quality). A line says, of 20,000 unseen bars: what the networks
+believe that the better entry is worth to who is flat (pips, against staying flat), what it was worth to their
+own policy on that path, the share of bars on which they would enter, and what the raw policy and the search earn.
 """
 
 import argparse
@@ -24,7 +23,7 @@ import numpy as np
 import torch
 
 from benchmarks.learn_ablation import LEGAL, TEST_BARS, WARMUP, optimum, tape_of
-from broker.types import Float64s
+from broker.types import Action, Float64s
 from daemon import cli
 from strategy import features
 from strategy.network_layout import pack
@@ -44,8 +43,13 @@ from training.targets import FLAT, returns
 
 EDGE20 = features.get("edge20")
 SIZES = sizes_for("edge20", bins=63, value_scale=0.1)
+COLUMNS = (
+    "variant", "market", "seed", "seconds", "believed", "came true", "would enter", "in market", "pips", "raw",
+    "search pips", "search", "z", "registered",
+)  # fmt: skip
 SETTLED = 200
 """Bars at the end of the test that returns are not compared on: what came after them is not known."""
+ENTRY_OR_NOT = (Action.HOLD, Action.BUY, Action.SELL)
 VARIANTS: Mapping[str, Recall] = {
     "rule": Recall(),
     "uniform": Recall(habits=Half.UNBIASED),
@@ -59,14 +63,15 @@ def main() -> None:
     torch.set_num_threads(1)
     sys.path.insert(0, str(options.synth))
     market = importlib.import_module("synth")
-    sys.stdout.write("variant\tmarket\tseed\tseconds\tbias\tin market\ttrades\tpips\traw\tsearch\tz\tregistered\n")
+    sys.stdout.write("\t".join(COLUMNS) + "\n")
     with TemporaryDirectory() as folder:
         for seed in map(int, options.seeds.split(",")):
             for name in options.markets.split(","):
                 kept = fill(options.keep or Path(folder), name, options.bars, options.capacity, seed)
                 for variant in options.variants.split(","):
-                    store = shutil.copy(kept, Path(folder) / "experience.db")  # scores are written back
-                    figures = measure(market, name, Path(store), seed, VARIANTS[variant])
+                    with TemporaryDirectory() as aside:  # scores are written back
+                        store = Path(shutil.copy(kept, aside))
+                        figures = measure(market, name, store, seed, options.passes, VARIANTS[variant])
                     sys.stdout.write("\t".join([variant, name, str(seed), *figures]) + "\n")
                     sys.stdout.flush()
 
@@ -91,11 +96,11 @@ def _run(words: list[str]) -> None:
         sys.exit(f"failed: {' '.join(words)}")
 
 
-def measure(market: Any, name: str, store: Path, seed: int, recall: Recall) -> list[str]:
+def measure(market: Any, name: str, store: Path, seed: int, passes: int, recall: Recall) -> list[str]:
     """Train on a store and say what came of it, a figure a column."""
     began = time.perf_counter()
     stored = open_store(store, EDGE20, SIZES.outcomes, seed, {})
-    plan = Plan(Recipe(), Play(), None, lambda: 0.0, seed, recall=recall)
+    plan = Plan(Recipe(passes=passes), Play(), None, lambda: 0.0, seed, recall=recall)
     course = Course([], EDGE20, SIZES, LEGAL, plan, InProcess, stored=stored)
     for _ in course.passes():
         pass
@@ -103,11 +108,12 @@ def measure(market: Any, name: str, store: Path, seed: int, recall: Recall) -> l
     course.close()
     seconds = time.perf_counter() - began
     unseen = tape_of(market, name, TEST_BARS + WARMUP, 10_000 + seed)
-    bias, raw = beliefs(course, unseen)
+    believed, true, entries, raw = beliefs(course, unseen)
     best = optimum(market, name, 10_000 + seed)
+    found = searched(course, unseen)
     return [
-        f"{seconds:.0f}", f"{bias:+.2f}", f"{raw.in_market:.2f}", f"{raw.trades:.1f}", f"{raw.pips:.1f}",
-        share(raw.pips, best), share(searched(course, unseen).pips, best), f"{able.z:.1f}",
+        f"{seconds:.0f}", f"{believed:+.2f}", f"{true:+.2f}", f"{entries:.2f}", f"{raw.in_market:.2f}",
+        f"{raw.pips:.1f}", share(raw.pips, best), f"{found.pips:.1f}", share(found.pips, best), f"{able.z:.1f}",
         "trained" if course.trades(able) else "abstains",
     ]  # fmt: skip
 
@@ -117,16 +123,27 @@ def share(pips: float, best: float) -> str:
     return f"{pips / best:.3f}" if best > 1.0 else "-"
 
 
-def beliefs(course: Course, unseen: Tape) -> tuple[float, Score]:
-    """Value bias of the learner as it ended, pips, and what its raw policy earns."""
-    recipe, inputs = course.learner.recipe, course.normaliser.of(unseen.rows)
-    logits, value = course.learner.look(torch.from_numpy(course.normaliser.from_all_sides(inputs)))
-    choice = logits.argmax(-1).numpy()
-    greedy: Float64s = np.eye(logits.shape[-1])[choice]
-    found = returns(unseen.prices, greedy, np.zeros((len(unseen) + 1, 3)), recipe.discount, 1.0).state
-    bias = (value.numpy() - found) * unseen.prices.sigma[:, None]
-    held = np.delete(bias[:-SETTLED], FLAT, axis=1)
-    return float(held.mean()), score_of([unseen], [choice])
+def beliefs(course: Course, unseen: Tape) -> tuple[float, float, float, Score]:
+    """Of the learner as it ended: worth of the better entry as believed and as it came, pips, share of bars on which it
+    seems worth its price, and what the raw policy earns."""
+    recipe, networks = course.learner.recipe, course.learner.average
+    inputs = torch.from_numpy(course.normaliser.from_all_sides(course.normaliser.of(unseen.rows)))
+    choice = course.learner.look(inputs)[0].argmax(-1).numpy()
+    with torch.no_grad():
+        hidden = networks.representation(inputs[:, FLAT])
+        actions = [networks.afterstate(hidden, torch.full((len(hidden),), action)) for action in ENTRY_OR_NOT]
+        q = torch.stack([networks.expected_value(networks.value(after)) for after in actions], 1).numpy()
+    entry = 1 + q[:, 1:].argmax(1)
+    greedy: Float64s = np.eye(len(Action))[choice]
+    came = returns(unseen.prices, greedy, np.zeros((len(unseen) + 1, 3)), recipe.discount, 1.0).action[:, FLAT]
+    bars = np.arange(len(unseen))
+    believed, true = q[bars, entry] - q[:, 0], came[bars, entry] - came[:, 0]
+    pips = unseen.prices.sigma
+    settled = slice(0, len(bars) - SETTLED)
+    return (
+        float((believed * pips).mean()), float((true * pips)[settled].mean()), float((believed > 0.0).mean()),
+        score_of([unseen], [choice]),
+    )  # fmt: skip
 
 
 def searched(course: Course, unseen: Tape) -> Score:
@@ -143,6 +160,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--bars", type=int, default=40_000)
     parser.add_argument("--capacity", type=int, default=20_000)
     parser.add_argument("--seeds", default="1,2")
+    parser.add_argument("--passes", type=int, default=Recipe().passes)
     parser.add_argument("--variants", default=",".join(VARIANTS))
     parser.add_argument("--keep", type=Path, help="folder that the stores are kept in, and found again")
     parser.add_argument("--synth", type=Path, default=Path(__file__).parents[2] / "shared" / "synth")

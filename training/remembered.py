@@ -244,6 +244,7 @@ class Remembered:
             steps = self._stored.reader.steps(half)
             _, here, there = np.intersect1d(steps.ids[:, 0], ids, return_indices=True)
             self._stored.reader.learned(steps.slots[here, 0], steps.ids[here, 0], errors[there])
+        self._stored.reader.flush()
         self.drawn, self.searched, self.written = state["counts"]
 
     def _draw(self, half: Half) -> Ints:

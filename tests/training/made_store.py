@@ -19,13 +19,15 @@ def stored_tape(
     path: Path, quotes: Quotes, seed: int = 0, run: str = "made", capacity: int = 50_000, instrument: str = "EUR_USD"
 ) -> Tape:
     """Store the decisions on quotes, one a bar, as flat stretches and trades in turn; returns their tape."""
-    tape = tape_of(quotes)
+    tape, s = tape_of(quotes), deviations(quotes)
     rng = np.random.default_rng(seed)
     writer = ExperienceWriter(path, capacity)
     first, side = 0, 0
     while first < len(tape):
         last = min(first + int(rng.integers(1, LONGEST)), len(tape))
-        writer.append(segment_of(tape, quotes, first, last, side, run, instrument))
+        segment = segment_of(tape, quotes, first, last, side, run, instrument)
+        segment.steps["deviation"] = s[first:last]
+        writer.append(segment)
         first, side = last, 0 if side else int(rng.choice([-1, 1]))
     writer.close()
     return tape
@@ -38,8 +40,7 @@ def segment_of(tape: Tape, quotes: Quotes, first: int, last: int, side: int, run
     steps["seq"], steps["time"] = at, tape.time[first:last]
     steps["bid"], steps["ask"] = (side[WARMUP - 1 + at] for side in (quotes.bid, quotes.ask))
     steps["features"], steps["sigma"] = tape.rows[first:last], tape.prices.sigma[first:last]
-    steps["change"], steps["deviation"] = tape.prices.change[first:last], deviations(quotes)[first:last]
-    steps["spread"], steps["legal"] = 1.0, 7
+    steps["change"], steps["spread"], steps["legal"] = tape.prices.change[first:last], 1.0, 7
     steps["position"][1:], steps["position_change"][0] = side, side != 0
     pips = float(side * tape.prices.change[first:last].sum() - 1.0) if side else 0.0
     trade = made_trade(first, last - first, pips) if side else None

@@ -190,7 +190,7 @@ def test_it_goes_on_exactly_though_scores_ran_ahead(path: Path) -> None:
     run(again, other, 2)
     pairs = zip(learner.networks.parameters(), other.networks.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
-    assert (again.drawn, again.searched) == (whole.drawn, whole.searched)
+    assert (again.drawn, again.searched, again.written) == (whole.drawn, whole.searched, whole.written)
 
 
 def _plain(state: dict[str, object]) -> dict[str, object]:
