@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from broker.errors import BadInput
+from broker.instruments import instrument
 from daemon.cli import DONE, FAILED, REFUSED, main
 from daemon.study import write_quotes
 from strategy.model import ABSTAINS
@@ -92,6 +93,18 @@ def test_what_passes_is_promoted_and_what_does_not_is_rejected(desk: Desk) -> No
     assert refused["incumbent_figures"]["net_pips"] == document["net_pips"]
     assert desk.states()[desk.loser] is State.REJECTED
     assert desk.registry.best() == desk.winner
+
+
+def test_two_instruments_are_played_one_after_the_other(desk: Desk) -> None:
+    """Their trades and bars are joined; each is named with its own stretch, on bars of a number of quotes too."""
+    yen = desk.folder / "USD_JPY-rising.csv"
+    write_quotes(yen, instrument("USD_JPY"), rising(6))
+    alone = [desk.run(desk.winner, path, "--bar", "2t") for path in (desk.rising, yen)]
+    both = desk.run(desk.winner, desk.rising, yen, "--bar", "2t")
+    assert both["trades"] == sum(one["trades"] for one in alone) > 0
+    assert both["net_pips"] == pytest.approx(sum(one["net_pips"] for one in alone))
+    assert [part["instrument"] for part in both["ticks"]["stretches"]] == ["EUR_USD", "USD_JPY"]
+    assert both["reality_check"]["tried"] == 3
 
 
 def test_without_the_flag_nothing_is_promoted(desk: Desk) -> None:
