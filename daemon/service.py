@@ -180,13 +180,12 @@ class Service:
     # The account.
 
     def record(self, said: tuple[Event, ...]) -> None:
-        """Journal what the account says, inside the transaction that moves its cursor."""
-        for event in said:
-            self._journal.take(Told(event))
+        """Nothing yet: `apply` journals it in the same transaction, each event with what comes of it."""
 
     def apply(self, said: tuple[Event, ...]) -> None:
-        """Apply it."""
+        """Journal what the account says, and apply it, inside the transaction that moves its cursor."""
         for event in said:
+            self._journal.take(Told(event))
             self.desk.apply(Told(event))
         self._leave()
         if any(_surprises(event) for event in said):
