@@ -167,7 +167,7 @@ def told(seen: Mapping[str, Any], store: Mapping[str, Any]) -> str:
         f"step {seen['step']}/{seen['steps']}  {seconds:.0f} s, {left}  {losses}  "
         f"held out {held_out['pips']:+.1f} pips/1000 bars, z {held_out['z']:.1f}  "
         f"self-play {seen['selfplay_steps_per_s']:,.0f}/s, learner {seen['learner_steps_per_s']:,.1f}/s  "
-        f"store {store['size']:,}"
+        f"store {store['size']:,} steps, {seen['store']['drawn']:,} drawn"
     )
 
 
