@@ -46,12 +46,16 @@ async def start(folder: Path, environ: dict[str, str], *more: str) -> asyncio.su
     root = str(Path(__file__).parents[2])
     with (folder / "log").open("ab") as log:
         return await asyncio.create_subprocess_exec(
-            sys.executable, *command, env=os.environ | {"MICRO_TRADER__API__PORT": "0"} | environ, cwd=root, stdout=log, stderr=log
+            *(sys.executable, *command),
+            env=os.environ | {"MICRO_TRADER__API__PORT": "0"} | environ,
+            cwd=root,
+            stdout=log,
+            stderr=log,
         )
 
 
 async def until(met: Callable[[], object], what: str) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(240):
         while not met():  # noqa: ASYNC110 - what is waited for is in another process
             await asyncio.sleep(0.01)
     assert met(), what
