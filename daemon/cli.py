@@ -24,6 +24,8 @@ DONE, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
 COMMANDS: Mapping[str, str] = {
     "run": "trade live prices, on paper or for real, until stopped",
+    "work": "train or validate on schedule, without a daemon that trades",
+    "health": "say whether the service of a state folder is alive",
     "status": "how the running daemon is",
     "pause": "no new entries; exits go on",
     "resume": "trade again",

@@ -81,6 +81,8 @@ def ask(config: Config, method: str, path: str, body: Mapping[str, str] | None =
         connection.close()
     if answer.status == http.client.OK:
         return document
+    if "error" not in document:
+        raise Fatal(document["why"])
     wrong = document["error"]
     if answer.status == http.client.CONFLICT:
         raise Refused(wrong["what"])
