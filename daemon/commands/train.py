@@ -67,9 +67,19 @@ def run(args: argparse.Namespace, ui: Ui) -> dict[str, Any]:
     store = held(state / STORE, config)
     result, code = run_trainer(document, ui, store)
     done = answer(result, code, ui)
-    report = build_training_report(state / "training" / done["version"])
+    store = held(state / STORE, config) | done["store"]
+    return done | {"store": store, "report": reported(state / "training" / done["version"], ui)}
+
+
+def reported(folder: Path, ui: Ui) -> str | None:
+    """Path of the training's report; None, and a warning, where the disk refuses it: the candidate is kept."""
+    try:
+        report = build_training_report(folder)
+    except OSError as error:
+        ui.warn(f"the report can't be written: {error.strerror} (`micro-trader report {folder}` tries again)")
+        return None
     ui.note(f"report: {report}")
-    return done | {"store": held(state / STORE, config) | done["store"], "report": str(report)}
+    return str(report)
 
 
 def run_trainer(document: dict[str, Any], ui: Ui, store: Mapping[str, Any]) -> tuple[dict[str, Any], int]:

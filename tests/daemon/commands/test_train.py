@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from daemon.cli import DONE, INTERRUPTED, REFUSED, main
+from daemon.commands import train
+from daemon.console import Ui
 from tests.training.made_job import write_quotes
 from training.locks import trainer_lock
 
@@ -44,6 +46,19 @@ def test_a_candidate_is_trained_and_can_be_replayed(tmp_path: Path, capsys: pyte
     out = ["--out", str(tmp_path / "run")]
     assert main(["replay", ticks, "--model", document["version"], *out, *state]) == DONE
     assert json.loads(capsys.readouterr().out)["model"] == document["version"]
+
+
+def test_a_report_that_cannot_be_written_costs_no_candidate(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk at the very end: a warning that says how to try again, and no report."""
+
+    def full(_folder: Path) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(train, "build_training_report", full)
+    assert train.reported(tmp_path, Ui(json=True)) is None
+    assert "No space left" in capsys.readouterr().err
 
 
 def test_an_interrupt_is_handed_on(tmp_path: Path) -> None:
