@@ -6,7 +6,7 @@ UNKNOWN: nothing new is opened until the log has told what became of it, and it 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
 from random import Random
@@ -204,8 +204,7 @@ class Account:
         if body is None:
             self._end(order, "cancelled" if refusal == POSITION_GONE else "rejected", refusal)
             return
-        assert self._tasks is not None, "refused above"
-        self._tasks.create_task(self._place(order, body))
+        self._begin(self._place(order, body))
 
     def _body(self, order: Order, price: Price | None) -> dict[str, Any]:
         instrument = self.book.instruments[order.instrument]
@@ -287,4 +286,12 @@ class Account:
             return
         assert self._protection is not None, "started before anything fills"
         if self._tasks is not None:
-            self._tasks.create_task(self._protection.secure(trade_id, order))
+            self._begin(self._protection.secure(trade_id, order))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do it aside. Where the account is ending for a reason of its own, it is left to the next start."""
+        assert self._tasks is not None, "only while it runs"
+        try:
+            self._tasks.create_task(work)
+        except RuntimeError:  # the group is shutting down, and will say why
+            work.close()

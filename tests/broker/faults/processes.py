@@ -22,8 +22,7 @@ from tests.broker.faults.world import walk
 
 ROOT = Path(__file__).parents[3]
 TOKEN = "t0ken-0f-killed-processes"
-SPEED = 20  # emulated over wall time
-STORM_S, PATIENCE_S, LATENESS_S = 8.0, 90.0, 1.0
+PATIENCE_S, LATENESS_S = 90.0, 1.0
 
 
 class Pair:
@@ -31,17 +30,22 @@ class Pair:
 
     Args:
         folder: for their files.
+
+    Attributes:
+        speed: emulated over wall time. storm_s, pause_s: how long the storm is, and the longest pause in it.
     """
+
+    speed, storm_s, pause_s = 20, 8.0, 1.0
 
     def __init__(self, seed: int, folder: Path) -> None:
         self.seed, self.folder, self.dice = seed, folder, Random(seed)
-        self._environ = {**os.environ, "PYTHONPATH": str(ROOT), "OANDA_TOKEN": TOKEN}
+        self.environ = {**os.environ, "PYTHONPATH": str(ROOT), "OANDA_TOKEN": TOKEN}
         self._lives = 0
         self._shown: set[str] = set()
         self.kills: Counter[str] = Counter()
         self._emulator: Process | None = None
-        self._client: Process | None = None
-        self._where: Json = {"rest": "http://127.0.0.1:0"}
+        self.client: Process | None = None
+        self.where: Json = {"rest": "http://127.0.0.1:0"}
         quotes = walk(seed)
         rows = zip(quotes.time.tolist(), quotes.bid.tolist(), quotes.ask.tolist(), strict=True)
         lines = [f"{rfc3339(time)},{bid / 1e5:.5f},{ask / 1e5:.5f}\n" for time, bid, ask in rows]
@@ -49,24 +53,25 @@ class Pair:
 
     async def open_emulator(self) -> None:
         """Start the emulator, on the port that it had."""
-        port = self._where["rest"].rpartition(":")[2]
+        port = self.where["rest"].rpartition(":")[2]
         command = [sys.executable, "-m", "daemon", "emulator", "--ticks", "EUR_USD-walk.csv", "--state", "state.db"]
-        options = ["--port", port, "--speed", f"{SPEED}x", "--loop", "--faults", f"seed={self.seed}"]
-        self._emulator = await self._start([*command, *options])
+        options = ["--port", port, "--speed", f"{self.speed}x", "--loop", "--faults", f"seed={self.seed}"]
+        self._emulator = await self.start([*command, *options])
         assert self._emulator.stdout is not None
-        self._where = json.loads(await self._emulator.stdout.readline())
+        self.where = json.loads(await self._emulator.stdout.readline())
 
     async def open_client(self, *options: str) -> None:
         """Start the client from its order log."""
         self._lives += 1
         life = f"{self.seed}-{self._lives}"
-        command = [sys.executable, "-m", "tests.broker.faults.client", "client.db", self._where["rest"], life, *options]
-        self._client = await self._start(command)
+        command = [sys.executable, "-m", "tests.broker.faults.client", "client.db", self.where["rest"], life, *options]
+        self.client = await self.start(command)
 
-    async def _start(self, command: list[str]) -> Process:
+    async def start(self, command: list[str]) -> Process:
+        """A process of the pair, in its folder."""
         with (self.folder / "said.txt").open("ab") as said:
             process = await asyncio.create_subprocess_exec(
-                *command, cwd=self.folder, env=self._environ, stdout=PIPE, stderr=said
+                *command, cwd=self.folder, env=self.environ, stdout=PIPE, stderr=said
             )
         self._shown |= _shown_in_ps(process)
         return process
@@ -82,7 +87,7 @@ class Pair:
     async def tell(self, operation: str, body: Json) -> None:
         """Use the control plane."""
         async with aiohttp.ClientSession() as session:
-            url = f"{self._where['control']}/{operation}"
+            url = f"{self.where['control']}/{operation}"
             async with session.post(url, json=body) as answer:
                 assert answer.status == 200, await answer.text()
 
@@ -91,44 +96,52 @@ class Pair:
         await self.open_emulator()
         await self.open_client()
         loop = asyncio.get_running_loop()
-        over = loop.time() + STORM_S
+        over = loop.time() + self.storm_s
         while loop.time() < over:
-            await asyncio.sleep(self.dice.uniform(0.0, 1.0))
+            await asyncio.sleep(self.dice.uniform(0.0, self.pause_s))
             match self.dice.randrange(10):
                 case 0:
-                    await self.kill(self._client, "client")
+                    await self.kill(self.client, "client")
                     await self.open_client()
                 case 1:
                     await self.kill(self._emulator, "emulator")
                     await self.open_emulator()
                 case _:
-                    await self.tell(*gust(self.dice, 1 / SPEED))
+                    await self.tell(*gust(self.dice, 1 / self.speed))
 
     async def settle(self) -> None:
         """Let everything calm down, and the client show that it trades on."""
         await self.tell(*CALM)
         await self.tell("halt", {"instrument": "EUR_USD", "halted": False})
-        await self.kill(self._client, "client")
+        await self.kill(self.client, "client")
         await self.open_client("--settle")
-        assert self._client is not None
+        assert self.client is not None
         async with asyncio.timeout(PATIENCE_S):
-            ended = await self._client.wait()
+            ended = await self.client.wait()
         assert ended == 0, (self.folder / "said.txt").read_text()
 
     async def close(self) -> None:
         """End both."""
-        for process in (self._client, self._emulator):
+        for process in (self.client, self._emulator):
             if process is not None and process.returncode is None:
                 process.kill()
                 await process.wait()
 
+    def log(self) -> list[Json]:
+        """The emulator's transactions."""
+        with contextlib.closing(sqlite3.connect(self.folder / "state.db")) as db:
+            return [json.loads(row[0]) for row in db.execute("SELECT body FROM transactions ORDER BY id")]
+
+    def check_secrets(self) -> None:
+        """The token is neither in `ps` nor in any file that was left."""
+        assert not any(TOKEN in said for said in self._shown), "the token is in ps"
+        for path in self.folder.rglob("*"):
+            assert not path.is_file() or TOKEN.encode() not in path.read_bytes(), f"the token is in {path.name}"
+
     def check(self) -> Counter[str]:
         """The books are right, and nobody wrote the token down; what the run was about."""
-        with contextlib.closing(sqlite3.connect(self.folder / "state.db")) as db:
-            log = [json.loads(row[0]) for row in db.execute("SELECT body FROM transactions ORDER BY id")]
-        assert not any(TOKEN in said for said in self._shown), "the token is in ps"
-        for path in self.folder.iterdir():
-            assert TOKEN.encode() not in path.read_bytes(), f"the token is in {path.name}"
+        self.check_secrets()
+        log = self.log()
         with contextlib.closing(sqlite3.connect(self.folder / "client.db")) as db:
             check_books(read_books(db), log, LIMIT, WAITS.silence + LATENESS_S)
             return tally(db, log) + self.kills
@@ -140,13 +153,12 @@ def _shown_in_ps(process: Process) -> set[str]:
     return {path.read_text()} if path.exists() else set()
 
 
-async def killing(seed: int, folder: Path) -> Counter[str]:
+async def killing(pair: Pair) -> Counter[str]:
     """One run, and what it was about.
 
     Raises:
         AssertionError: the books are wrong. TimeoutError: it did not settle.
     """
-    pair = Pair(seed, folder)
     try:
         await pair.storm()
         await pair.settle()

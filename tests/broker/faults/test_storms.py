@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.broker.faults.processes import killing
+from tests.broker.faults.processes import Pair, killing
 from tests.broker.faults.world import stormy
 
 seen: Counter[str] = Counter()
@@ -38,5 +38,5 @@ def test_the_faults_do_bite(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seed", range(1))
 def test_nothing_is_lost_by_kill_9(seed: int, tmp_path: Path) -> None:
     """The same over sockets, both processes killed at random instants."""
-    counts = asyncio.run(killing(seed, tmp_path))
+    counts = asyncio.run(killing(Pair(seed, tmp_path)))
     assert counts["fills"] >= 2, "nothing was traded"

@@ -35,24 +35,30 @@ class Books:
 
 def tally(db: sqlite3.Connection, log: Sequence[Json]) -> Counter[str]:
     """What a run was about: transactions, orders by their end, events by their kind."""
+    return tally_orders(db, log) + Counter(f"told {kind}" for (kind,) in db.execute("SELECT kind FROM heard"))
+
+
+def tally_orders(db: sqlite3.Connection, log: Sequence[Json]) -> Counter[str]:
+    """The part of it that any client's order log can show."""
     counts = Counter({"runs": 1, "transactions": len(log)})
     counts.update({"fills": sum(said["type"] == "ORDER_FILL" for said in log)})
     counts.update(f"orders {outcome}" for (outcome,) in db.execute("SELECT outcome FROM oanda_orders"))
-    counts.update(
-        f"of these {detail}"
-        for (detail,) in db.execute("SELECT detail FROM oanda_orders WHERE detail = ?", ("never_arrived",))
-    )
-    counts.update(f"told {kind}" for (kind,) in db.execute("SELECT kind FROM heard"))
-    return counts
+    never = db.execute("SELECT count(*) FROM oanda_orders WHERE detail = 'never_arrived'").fetchone()[0]
+    return counts + Counter({"of these never_arrived": never})
 
 
 def read_books(db: sqlite3.Connection) -> Books:
     """The books of a client that is not running, or is at rest."""
-    cursor, state = db.execute("SELECT cursor, state FROM oanda_accounts").fetchone()
-    orders = dict(db.execute("SELECT id, outcome FROM oanda_orders").fetchall())
+    cursor, state, orders = read_log(db)
     heard = [row[0] for row in db.execute("SELECT fill FROM heard WHERE kind = 'Filled' ORDER BY n")]
     sent = db.execute("SELECT id, silent_s FROM sent WHERE opens").fetchall()
-    return Books(cursor, json.loads(state), orders, heard, sent)
+    return Books(cursor, state, orders, heard, sent)
+
+
+def read_log(db: sqlite3.Connection) -> tuple[int, Json, dict[str, str]]:
+    """What every client's order log has: cursor, state, and orders with their outcomes."""
+    cursor, state = db.execute("SELECT cursor, state FROM oanda_accounts").fetchone()
+    return cursor, json.loads(state), dict(db.execute("SELECT id, outcome FROM oanda_orders").fetchall())
 
 
 def check_books(books: Books, log: Sequence[Json], limit: int, silence: float) -> None:
@@ -63,17 +69,22 @@ def check_books(books: Books, log: Sequence[Json], limit: int, silence: float) -
         limit: units that our own orders may hold.
         silence: seconds after which a stream counts as dead.
     """
-    fills = [said for said in log if said["type"] == "ORDER_FILL"]
-    check_orders(books, log, fills)
-    assert books.heard == [int(said["id"]) for said in fills], "a fill was lost, or counted twice"
+    check_account(books, log, limit)
     assert books.cursor == len(log), "the log was not read to its end"
-    check_ledger(books.state, log)
-    assert exposure(log) <= limit, f"{exposure(log)} units were held"
+    heard = [int(said["id"]) for said in log if said["type"] == "ORDER_FILL"]
+    assert books.heard == heard, "a fill was lost, or counted twice"
     stale = [(id_, silent) for id_, silent in books.sent if silent > silence]
     assert stale == [], "an entry left while a stream was stale"
 
 
-def check_orders(books: Books, log: Sequence[Json], fills: Sequence[Json]) -> None:
+def check_account(books: Books, log: Sequence[Json], limit: int) -> None:
+    """The part of it that any client's order log can show."""
+    check_orders(books, log)
+    check_ledger(books.state, log)
+    assert exposure(log) <= limit, f"{exposure(log)} units were held"
+
+
+def check_orders(books: Books, log: Sequence[Json]) -> None:
     """Each order reached the account at most once, has ended, and ended as the account says."""
     reached = {
         said["id"]: said["clientExtensions"]["id"]
@@ -86,7 +97,8 @@ def check_orders(books: Books, log: Sequence[Json], fills: Sequence[Json]) -> No
     assert resent == [], "an order was sent again"
     assert set(reached.values()) <= books.orders.keys(), "an order of ours is not on record"
     assert {name: end for name, end in books.orders.items() if end not in ENDS} == {}, "an order was forgotten"
-    filled = {reached[said["orderID"]] for said in fills if said["orderID"] in reached}
+    fills = [said["orderID"] for said in log if said["type"] == "ORDER_FILL"]
+    filled = {reached[order] for order in fills if order in reached}
     assert {name for name, end in books.orders.items() if end == "filled"} == filled, "an outcome is not the account's"
 
 

@@ -1,5 +1,6 @@
 """What must survive a crash does: intents before they leave, the cursor with its effect, all or nothing."""
 
+import asyncio
 import os
 import signal
 import sqlite3
@@ -16,7 +17,7 @@ from broker.oanda.orderlog import ENDED_KEPT, Intent
 from broker.oanda.state import AccountState, OpenTrade, Pending
 from broker.types import Cancel
 from tests.broker.oanda.desk import ACCOUNT, Desk
-from tests.broker.oanda.rig import EUR_USD, database, entry, rig
+from tests.broker.oanda.rig import EUR_USD, database, entry, leave, rig
 from tests.broker.oanda.virtual import run
 
 STATE = AccountState(9, trades={5: OpenTrade(5, EUR_USD, -7, 138000, "mt-test-1", 6, 139000)}, doubtful=True)
@@ -158,3 +159,25 @@ def test_a_database_that_forgets_is_refused() -> None:
     db.execute("PRAGMA synchronous = OFF")
     with pytest.raises(BadInput, match="synchronous = FULL"):
         opened(db)
+
+
+def test_an_order_of_the_last_moment_is_left_to_the_next_start() -> None:
+    """While the account is ending an exit can't leave: it stays on record, hides no other failure, and is resolved."""
+
+    async def main() -> None:
+        desk, db = Desk(), database()
+        async with rig(desk, db) as made:
+            made.account.submit(entry(100))
+            await made.until(lambda: made.account.position(EUR_USD) == 1000)
+            running = next(task for task in asyncio.all_tasks() if task.get_coro().__qualname__ == "Account.run")  # type: ignore[union-attr]
+            running.cancel()
+            numbers = range(20)
+            for n in numbers:
+                made.account.submit(leave(n, -10))
+                await asyncio.sleep(0)
+            assert running.cancelled()
+        async with rig(desk, db) as made:
+            await made.until(lambda: not made.log.open())
+            assert len(desk.posted) < 1 + len(numbers)
+
+    run(main)
