@@ -14,11 +14,13 @@ import pytest
 from broker.errors import BadInput
 from broker.instruments import instrument
 from daemon.cli import DONE, FAILED, REFUSED, main
+from daemon.environment import input_file
 from daemon.study import write_quotes
 from strategy.model import ABSTAINS
-from tests.daemon.made_validation import BARS, EUR_USD, TOML, model, rising, ticks, with_trades
+from tests.daemon.made_validation import BARS, EUR_USD, TOML, made_quotes, model, rising, ticks, with_trades
 from training.locks import FileLock
 from training.registry import Registry, State
+from training.seen import Watch
 
 PROMISED = {
     "version", "incumbent", "trades", "expectancy_pips", "expectancy_ci95", "win_rate", "net_pips", "quality_score",
@@ -178,18 +180,23 @@ def test_wrong_usage_is_refused(desk: Desk, words: list[str], what: str) -> None
     assert desk.registry.verdicts() == {}
 
 
-def test_ticks_that_were_learned_from_are_refused(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
-    """`train` says in the manifest what it saw: the file, a copy under another name, and its first part are refused."""
-    ours = ticks(desk.folder / "EUR_USD-ours.csv", 7, 2_300)
-    words = ["train", str(ours), "--steps", "2", "--workers", "0", "--from", "scratch", "--json"]
-    assert main([*words, *desk.options]) == DONE
-    version = json.loads(capsys.readouterr().out)["version"]
+def test_ticks_that_were_learned_from_are_refused(desk: Desk) -> None:
+    """The file, a copy of its first part under another name, and what follows too soon; told in one line."""
+    ours, watch = ticks(desk.folder / "EUR_USD-ours.csv", 7, 2_300), Watch()
+    assert sum(map(len, watch.passing([made_quotes(7, 2_300)]))) == 4_600
+    window = watch.window()
+    assert window is not None
+    data = {"sha256": [input_file(ours)["sha256"]], "windows": {"EUR_USD": window.document()}}
+    version = model(desk.folder / "models", 1, data=data)
     assert "learned from this file" in desk.run(version, ours, code=REFUSED)
     part = ticks(desk.folder / "EUR_USD-part.csv", 7, BARS)
     assert "embargoed" in desk.run(version, part, code=REFUSED)
+    assert desk.registry.verdicts() == {}
     later = ticks(desk.folder / "EUR_USD-later.csv", 7, 2_800)
-    (stretch,) = desk.run(version, later)["ticks"]["stretches"]
+    document = desk.run(version, later)
+    (stretch,) = document["ticks"]["stretches"]
     assert stretch["from"].startswith("1970-01-02T17:40:00")  # 2,300 bars, and 200 of embargo
+    assert not [caveat for caveat in document["caveats"] if "in sample" in caveat]
 
 
 def test_one_validator_at_a_time_and_the_owner_promotes(desk: Desk) -> None:
@@ -223,11 +230,10 @@ def test_a_full_disk_promotes_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatc
     assert desk.registry.best() is None
 
 
-@pytest.mark.parametrize("moment", ["play", "verdict", "promotion"])
+@pytest.mark.parametrize("moment", ["verdict", "promotion"])
 def test_killed_on_the_way_it_leaves_nothing_half_done(desk: Desk, moment: str) -> None:
-    """`kill -9` while it plays, before the verdict, and before the promotion: what is there is whole; work goes on."""
+    """`kill -9` before the verdict, and before the promotion: what is there is whole; work goes on."""
     place = {
-        "play": "daemon.validation.examine",
         "verdict": "training.registry.Registry.write_verdict",
         "promotion": "training.registry.Registry.promote",
     }[moment]
