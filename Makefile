@@ -19,7 +19,7 @@ BUNDLED := var/bundled
 TESTS ?=
 BENCH ?= features
 
-.PHONY: help setup demo bundled-model test check bench faults learn-table format docs clean
+.PHONY: help setup demo bundled-model test check bench faults learn-table format docs install uninstall clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*##(.*)/\1\t\2/p' Makefile | expand -t 14
@@ -81,6 +81,12 @@ docs: $(READY)  ## write docs/configuration.md, config.toml and docs/api.md from
 	@$(BIN)/micro-trader config reference > docs/configuration.md
 	$(BIN)/micro-trader config init config.toml --force
 	$(BIN)/python -m daemon.web.reference > docs/api.md
+
+install:  ## install the service for systemd into /opt/micro-trader (as root); again to upgrade
+	@systemd/install
+
+uninstall:  ## take it away again; config and state are kept
+	@systemd/install remove
 
 clean:  ## remove what was built and cached, but neither .venv nor var
 	@rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -21,6 +21,7 @@ STATIC = Path(__file__).parent / "static"
 BODY_BYTES = 1 << 14
 BEAT_S = 15.0
 LOOPBACK = frozenset(("127.0.0.1", "::1", "localhost"))
+_REACHED = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}
 _KINDS = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".txt": "text/plain"}
 
 
@@ -68,7 +69,7 @@ class Web:
         return app
 
     async def start(self) -> str:
-        """Listen; the URL.
+        """Listen; the URL from this machine.
 
         Raises:
             BadInput: the port is taken, or the address is not ours.
@@ -82,7 +83,8 @@ class Web:
             what = f"can't listen: {error.strerror or error}"
             raise BadInput(what, where=f"[api] {self._host}:{self.port}", mend="choose another port") from error
         self.port = self._runner.addresses[0][1]
-        return f"http://{self._host if ':' not in self._host else f'[{self._host}]'}:{self.port}"
+        host = _REACHED.get(self._host, self._host)
+        return f"http://{host}:{self.port}"
 
     async def close(self) -> None:
         """Stop listening; whoever listens to events is let go."""
