@@ -16,7 +16,9 @@ from training.course import NotANumber
 from training.job import Job
 from training.learner import Learner, Losses
 from training.locks import trainer_lock
+from training.model_folders import ModelFolders
 from training.process import Stopped
+from training.seen import seen_by
 from training.tape import record
 from training.trainer import train
 
@@ -55,6 +57,8 @@ def test_the_same_steps_make_the_same_bytes(job: Job, tmp_path: Path) -> None:
     assert trained(replace(job, seed=2)) != first
     model = load(tmp_path / "models" / first)
     assert model.data_hashes == frozenset([trainer.file_hash(job.files[0])])
+    (window,) = seen_by(model.manifest, ModelFolders(tmp_path / "models")).windows["EUR_USD"]
+    assert window.first < window.times[-1] <= window.last
     assert model.status in (TRAINED, ABSTAINS)
     assert not Path(job.checkpoint).exists()
 
