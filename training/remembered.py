@@ -71,7 +71,7 @@ class Recollection(Lessons):
         self._searched = np.zeros((len(self), POSITIONS), np.bool_)
 
     def prepare(self, learner: Learner) -> None:
-        """Make the targets of the next pass from the averaged networks."""
+        """Make the returns of the next pass from the averaged networks; policy targets are for `found` to bring."""
         recipe = learner.recipe
         logits, values = self.look(learner, 0, len(self))
         policy = softmax(logits)
@@ -83,9 +83,7 @@ class Recollection(Lessons):
             known = np.vstack([values[start:stop], ahead])
             found = returns(piece, policy[start:stop], known, recipe.discount, recipe.trace)
             self._action_value[start:stop], self._state_value[start:stop] = found.action, found.state
-        self._tried[:] = policy
-        self._policy[:] = softmax(logits + recipe.beta * self._action_value)
-        self._searched[:] = False
+        self._tried[:], self._searched[:] = policy, False
 
     def places(self, slots: Ints) -> Ints:
         """Where steps of the reader are."""
