@@ -5,11 +5,12 @@
 
 Both run in one process against one emulator (a process of its own). Two instruments tick in turn; the client trades the
 one, the bare client the other, an order for each tick. A sample runs from the arrival of the bytes that hold the
-price (before aiohttp sees them) to the return of the socket's write of the whole order. The model is left out (the
+price (before aiohttp sees them) to the return of the socket's write of the whole order, by the wall and in CPU time of
+the thread, which other work on the machine spares. The model is left out (the
 order is ready), and so is the disk (the order log is in memory): see docs/performance.md.
 
 The busy run is the client as it runs: 200 ticks a second, orders all the while, the order log on disk, a recording,
-polls. Every callback of its event loop is timed, by the wall and in CPU time, which other work on the machine spares.
+polls. Every callback of its event loop is timed likewise.
 """
 
 import argparse
@@ -67,11 +68,19 @@ LABELS, QUANTILES = ("p50", "p99", "p99.9", "max"), (0.5, 0.99, 0.999, 1.0)
 
 @dataclass(slots=True)
 class Stamps:
-    """When the last price was read, when the one that an order is about, and how long after it that was written; ns."""
+    """When the last price was read, when the one that an order is about, and how long after it that was written.
 
-    read: int = 0
-    cause: int = 0
-    samples: list[int] = field(default_factory=list)
+    Each by the wall and in CPU time of the thread, ns.
+    """
+
+    read: tuple[int, int] = (0, 0)
+    cause: tuple[int, int] = (0, 0)
+    samples: list[tuple[int, int]] = field(default_factory=list)
+
+
+def now() -> tuple[int, int]:
+    """Wall and CPU time, ns."""
+    return time.perf_counter_ns(), time.thread_time_ns()
 
 
 class Stamped(aiohttp.TCPConnector):
@@ -87,14 +96,15 @@ class Stamped(aiohttp.TCPConnector):
 
         def on_received(data: bytes) -> None:
             if b'"PRICE"' in data:
-                stamps.read = time.perf_counter_ns()
+                stamps.read = now()
             received(data)
 
         def on_write(data: bytes) -> None:
             write(data)
             if data.startswith(b"POST"):
                 assert data.endswith(b"}"), "an order in two parts"
-                stamps.samples.append(time.perf_counter_ns() - stamps.cause)
+                wall, worked = now()
+                stamps.samples.append((wall - stamps.cause[0], worked - stamps.cause[1]))
 
         protocol.data_received, protocol.transport.write = on_received, on_write
         return protocol
@@ -127,12 +137,12 @@ class Client:
     def __init__(self, where: Json, disk: Writer, stamps: Stamps, tape: Recorder | None = None) -> None:
         access = Access(Secret(TOKEN), where["account"], Hosts(where["rest"], where["stream"]))
         pace = Pace(TokenBucket(1e6, 1e6, reserve=5.0), TokenBucket(1e6, 1e6))
-        now, dice = SystemClock().now, Random(0)
-        self.transport = Transport(access, pace, Waits(), dice, now, lambda: Stamped(stamps))
+        clock, dice = SystemClock().now, Random(0)
+        self.transport = Transport(access, pace, Waits(), dice, clock, lambda: Stamped(stamps))
         self._stamps = stamps
         self._log, self._tape, self._dice, self._number = OrderLog(disk, where["account"]), tape, dice, 0
         limits = OrderLimits(10**6, 10**6, bound_pips=20.0)
-        self.account = Account(self.transport, self._log, self, self, limits, KeeperWaits(), dice, now)
+        self.account = Account(self.transport, self._log, self, self, limits, KeeperWaits(), dice, clock)
         self._feed: PriceFeed | None = None
 
     def fresh(self, instrument: str) -> Price | None:
@@ -187,7 +197,7 @@ async def bare(where: Json, stamps: Stamps) -> None:
                     await answer.json()
 
 
-async def beside(where: Json, orders: int) -> tuple[list[int], list[int]]:
+async def beside(where: Json, orders: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
     """Both at once, tick by tick; samples of ours and of the bare client."""
     ours, theirs = Stamps(), Stamps()
     client = Client(where, Inline(_in_memory()), ours)
@@ -264,8 +274,10 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, emulator(Path(name), 40, 4 * options.orders + 4000) as where:
         ours, theirs = asyncio.run(beside(where, options.orders))
-    ratios = np.array(show("the client", ours)) / np.array(show("bare aiohttp", theirs))
-    print("ratio: " + ", ".join(f"{label} {ratio:.2f}" for label, ratio in zip(LABELS, ratios, strict=True)))
+    for place, kind in enumerate(("", ", CPU time")):
+        mine, bare_ = ([sample[place] for sample in samples] for samples in (ours, theirs))
+        ratios = np.array(show(f"the client{kind}", mine)) / np.array(show(f"bare aiohttp{kind}", bare_))
+        print("ratio: " + ", ".join(f"{label} {ratio:.2f}" for label, ratio in zip(LABELS, ratios, strict=True)))
     if options.busy:
         seconds = round((options.busy + 30) * BUSY_SPEED)
         with tempfile.TemporaryDirectory() as name, emulator(Path(name), BUSY_SPEED, seconds) as where:
