@@ -38,8 +38,8 @@ def every_command() -> Parser:
     """The parser of all commands, with what holds a path marked as a file."""
     parser = Parser(prog=PROGRAM)
     subparsers = parser.add_subparsers()
-    for name in COMMANDS:
-        import_module(module_of(name)).register(subparsers)
+    for module in dict.fromkeys(map(module_of, COMMANDS)):
+        import_module(module).register(subparsers)
     _mark_files(parser)
     return parser
 
