@@ -2,10 +2,10 @@
 
     make soak    (python -m benchmarks.soak [--regime 26000] [--mart 12000] [--hours 12] [--seed 1] [--folder var/soak])
 
-An emulator plays weeks of a synthetic `regime` market that turns into `mart`, a market without an edge, as fast as the
-daemon reads; a daemon in paper mode begins without a model. The emulator's clock stands while a job works, since the time
-of a job is not compressed. Every transition is printed as it happens and kept in report.json with what must be true at the
-end; exit 1 where it is not.
+An emulator plays weeks of a synthetic `regime` market that turns into `mart`, a market without an edge, as fast as
+the daemon reads; a daemon in paper mode begins without a model. The emulator's clock stands while a job works, since
+the time of a job is not compressed. Every transition is printed as it happens and kept in report.json with what must
+be true at the end; exit 1 where it is not.
 """
 
 import argparse
