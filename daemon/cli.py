@@ -18,6 +18,7 @@ from daemon import __version__
 from daemon.console import Ui
 from daemon.kernels import use_kernel_cache
 from daemon.options import DEFAULTS, Parser
+from daemon.systemd import PRIORITIES, is_journal
 
 PROGRAM = "micro-trader"
 DONE, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
@@ -168,5 +169,8 @@ def _give_up_stdout() -> None:
 
 
 def _say(line: str, code: int) -> int:
-    sys.stderr.write(f"{PROGRAM}: {' '.join(line.split())}\n")
+    priority = (
+        f"<{PRIORITIES['info' if code == INTERRUPTED else 'error']}>" if is_journal(os.environ, sys.stderr) else ""
+    )
+    sys.stderr.write(f"{priority}{PROGRAM}: {' '.join(line.split())}\n")
     return code

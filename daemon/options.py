@@ -76,5 +76,5 @@ def config_of(args: argparse.Namespace, flags: Mapping[str, tuple[str, Any]] | N
         if pair[1] is not None
     }
     config = load(path, args.environ, given)
-    start_log(config.log)
+    start_log(config.log, args.environ)
     return config

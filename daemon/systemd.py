@@ -1,12 +1,28 @@
 """What systemd is told (sd_notify): one datagram to the socket that it named, nothing where it named none.
 
-READY=1, RELOADING=1, STOPPING=1, WATCHDOG=1 and STATUS=text; see sd_notify(3).
+READY=1, RELOADING=1, STOPPING=1, WATCHDOG=1 and STATUS=text; see sd_notify(3). Its journal takes a line's priority from
+the line's beginning; see sd-daemon(3).
 """
 
+import os
 import socket
 from collections.abc import Mapping
+from typing import TextIO
 
 MICROSECONDS = 1_000_000
+PRIORITIES = {"critical": 2, "error": 3, "exception": 3, "warning": 4, "info": 6, "debug": 7}
+
+
+def is_journal(environ: Mapping[str, str], stream: TextIO) -> bool:
+    """Whether `stream` is the one that systemd named in JOURNAL_STREAM as `device:inode`."""
+    named = environ.get("JOURNAL_STREAM", "")
+    if not named:
+        return False
+    try:
+        file = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return named == f"{file.st_dev}:{file.st_ino}"
 
 
 class Notifier:
