@@ -4,7 +4,7 @@
 `.jsonl.zst`. Heartbeats go into every file. A line that the feed passed over is kept inside a `DROPPED` line, and a
 gap is a `GAP` line: readers of tick files pass over both, so that a recording replays as the feed was heard.
 
-With a clock, `.oanda.received` beside it has a line for each of its lines: when that was received, ns, or 0 where a
+With a clock, a hidden `.oanda.received` beside it has a line for each of its lines: when that was received, ns, or 0 where a
 crash lost it.
 """
 
@@ -23,6 +23,7 @@ from broker.rfc3339 import rfc3339
 from broker.types import DAY
 
 PLAIN, RECEIVED, PACKED = ".oanda.jsonl", ".oanda.received", ".zst"
+HIDDEN = "."  # so that `replay ticks/*` takes tick files alone
 _BLOCK = 1 << 20
 
 
@@ -111,16 +112,16 @@ class Recorder:
         for file in self._files.pop(name, (0, []))[1]:
             file.close()
         today = f"{name}-{rfc3339(day * DAY)[:10]}"
-        for kind in (RECEIVED, PLAIN):
-            for old in sorted(self._folder.glob(f"{name}-????-??-??{kind}")):
-                if old.name != today + kind:
+        for before, kind in ((HIDDEN, RECEIVED), ("", PLAIN)):
+            for old in sorted(self._folder.glob(f"{before}{name}-????-??-??{kind}")):
+                if old.name != before + today + kind:
                     self._aside(partial(pack, old))
         path = self._folder / (today + PLAIN)
         files: list[BinaryIO] = [path.open("ab")]
         if (whole := _whole_lines(path)) < files[0].tell():
             files[0].truncate(whole)
         if self._now is not None:
-            files.append((self._folder / (today + RECEIVED)).open("ab"))
+            files.append((self._folder / (HIDDEN + today + RECEIVED)).open("ab"))
             _align(path, files[1])
         self._files[name] = day, files
         return self._files[name]

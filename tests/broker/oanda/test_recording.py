@@ -97,7 +97,7 @@ def test_packing_may_be_interrupted_anywhere(tmp_path: Path) -> None:
 def test_each_line_has_its_time_of_receipt(tmp_path: Path) -> None:
     """R16: the machine's clock beside the stream's, line by line, whatever a crash has cut off; packed with its day."""
     clock = partial(next, count(1))
-    name = "EUR_USD-2023-11-14.oanda.received"
+    name = ".EUR_USD-2023-11-14.oanda.received"
 
     def write(lines: int) -> Recorder:
         recorder = Recorder(tmp_path, [EUR_USD], now=clock)
