@@ -4,8 +4,8 @@
 `.jsonl.zst`. Heartbeats go into every file. A line that the feed passed over is kept inside a `DROPPED` line, and a
 gap is a `GAP` line: readers of tick files pass over both, so that a recording replays as the feed was heard.
 
-With a clock, a hidden `.oanda.received` beside it has a line for each of its lines: when that was received, ns, or 0 where a
-crash lost it.
+With a clock, a hidden `.oanda.received` beside it has a line for each of its lines: when that was received, ns, or 0
+where a crash lost it.
 """
 
 import json
