@@ -69,6 +69,7 @@ def provenance(data: Mapping[str, Any], stored: Stored) -> dict[str, Any]:
             "unbiased": len(stored.known[Half.UNBIASED]),
             "held_out": len(stored.held),
             "left_out": stored.left_out,
+            "damaged_segments": len(stored.reader.damaged),
         },
     }
 

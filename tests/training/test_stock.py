@@ -1,5 +1,6 @@
 """What a training takes from the store, and what it refuses."""
 
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -82,10 +83,26 @@ def test_a_manifest_says_what_was_remembered(job: Job) -> None:
     assert (window.first, window.last) == (tape.time[0], tape.time[-1])
     known = data["store"]
     assert known["quality"] + known["unbiased"] + known["left_out"] == len(tape)
+    assert known["damaged_segments"] == 0
     late = {**window.document(), "last": window.last + 5}
     both = provenance({"instruments": ["EUR_USD"], "windows": {"EUR_USD": late}}, stored)
     assert both["instruments"] == ["EUR_USD"]
     assert Window.of(both["windows"]["EUR_USD"]).last == window.last + 5
+
+
+def test_what_is_damaged_is_left_out_and_counted(job: Job) -> None:
+    """A flipped byte costs its segment, not the training; the manifest counts it."""
+    assert job.store is not None
+    tape = stored_tape(Path(job.store), swinging(1000, 6))
+    with sqlite3.connect(job.store) as db:
+        lost = db.execute("SELECT steps FROM segment ORDER BY id LIMIT 1").fetchone()[0]
+        db.execute("UPDATE step SET bid = bid + 1 WHERE segment = (SELECT min(id) FROM segment)")
+    db.close()
+    stored = take(job, ["GBP_JPY"], [tape])
+    assert stored is not None
+    known = provenance({"instruments": [], "windows": {}}, stored)["store"]
+    assert known["damaged_segments"] == 1
+    assert known["quality"] + known["unbiased"] == len(tape) - lost
 
 
 def test_a_changed_store_is_said(job: Job) -> None:
