@@ -1,6 +1,7 @@
 """What the daemon does by itself on schedule, since nobody else may: backups, pruning, the report of a day."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -28,7 +29,7 @@ FIGURES = (
     "orders",
     "model",
 )
-KEPT_MODELS = 5
+KEPT_MODELS, KEPT_BACKUPS = 5, 7
 
 
 def chores_of(config: Config, registry: Registry) -> Chores:
@@ -45,8 +46,11 @@ def chores_of(config: Config, registry: Registry) -> Chores:
         return {"folder": str(folder)}
 
     def prune() -> Mapping[str, Any]:
-        """Old models; the store and the journal keep their own size."""
-        return {"models": len(registry.prune(KEPT_MODELS))}
+        """Old models and copies; the store keeps its own size."""
+        copies = sorted((state / "backups").glob("*"))[:-KEPT_BACKUPS]
+        for copy in copies:
+            shutil.rmtree(copy)
+        return {"models": len(registry.prune(KEPT_MODELS)), "backups": len(copies)}
 
     def report(now: int) -> Mapping[str, Any]:
         """Yesterday, by the session's clock."""

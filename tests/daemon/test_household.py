@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from broker.emulator import Emulator
 from daemon.assembly import why_not
 from daemon.cli import main
 from daemon.commands.control import ABOUT
 from daemon.config import Config
-from daemon.frontdesk import FrontDesk
+from daemon.config.reading import KEYS
 from daemon.household import TOLD
-from daemon.launch import MEGABYTE
+from daemon.memory import RULING
 from daemon.models import BUNDLED, Chosen
+from daemon.school import training_files
+from daemon.web.routes import COMMANDS
 from strategy.model import load
 from tests.daemon.test_running import until
 from tests.daemon.wired import config_of, emulator
@@ -167,21 +167,18 @@ def test_a_model_that_was_never_promoted_only_looks_on(tmp_path: Path) -> None:
 
 
 def test_every_command_is_there() -> None:
-    """What is told has a kind that people can ask for; each route has its command."""
+    """What is told has a kind that people can ask for; each route has its command; each ruling section is a key."""
     assert set(TOLD.values()) == {"model", "job", "summary", "halt"}
-    assert {"status", "pause", "swap", "stop"} <= set(ABOUT)
-    assert MEGABYTE == 2**20
-    assert FrontDesk.__doc__
+    assert set(ABOUT) == {"status", *COMMANDS}
+    assert {key.partition(".")[0] for key in KEYS} >= set(RULING)
 
 
-@pytest.mark.parametrize("name", ["training_files"])
-def test_training_leaves_the_latest_days(name: str, tmp_path: Path) -> None:
+def test_training_leaves_the_latest_days(tmp_path: Path) -> None:
     """A quarter of the recorded days, rounded up, is for validation; a window takes the latest of the rest."""
-    school = __import__("daemon.school", fromlist=[name])
     for day in range(1, 11):
         (tmp_path / f"EUR_USD-2026-01-{day:02}.oanda.jsonl.zst").write_bytes(b"")
     (tmp_path / "EUR_USD-2026-01-11.oanda.jsonl").write_bytes(b"")
     (tmp_path / "USD_JPY-2026-01-01.oanda.jsonl.zst").write_bytes(b"")
     config = config_of(tmp_path / "config.toml", "[schedule]\nwindow_days = 3\n", tmp_path)
-    chosen = getattr(school, name)(tmp_path, config)
+    chosen = training_files(tmp_path, config)
     assert [path.name[8:18] for path in chosen] == ["2026-01-05", "2026-01-06", "2026-01-07"]

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -12,6 +13,7 @@ from textwrap import dedent
 import pytest
 
 from daemon.jobs import Bounds, Ended, Jobs
+from daemon.launch import main
 
 NICE = Bounds(nice=3)
 JOB = """
@@ -150,3 +152,11 @@ async def test_a_job_does_not_outlive_a_daemon_that_was_killed(program: tuple[st
     daemon.send_signal(signal.SIGKILL)
     await daemon.wait()
     await eventually(lambda: not alive(int(pid.read_text())))
+
+
+def test_a_child_whose_parent_is_gone_does_not_begin() -> None:
+    """The parent may have died between starting it and its first word."""
+    code = "import sys; from daemon.launch import main; sys.exit(main(['0', '0', '1', 'true']))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=False)
+    assert done.returncode == 1
+    assert main.__module__ == "daemon.launch"
