@@ -4,9 +4,10 @@
 
 A trader that follows the trend fills a store through the session (`replay --store`); half of what each half was given
 is evicted again. From the store alone a learner is trained by the rule (habits by quality, events unselected), with
-both drawn uniformly, and without immunity (both by quality). A line says, of 20,000 unseen bars: what the networks
-believe that the better entry is worth to who is flat (pips, against staying flat), what it was worth to their
-own policy on that path, the share of bars on which they would enter, and what the raw policy and the search earn.
+both drawn uniformly, and without immunity (both by quality). A line says how many pips a bar the market goes with a
+clear trend in what is drawn as events; and of 20,000 unseen bars: what the networks believe that the better entry is
+worth to who is flat (pips, against staying flat), what it was worth to their own policy on that path, the share of bars
+on which they would enter, and what the raw policy and the search earn.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.follower import CLEAR, TREND
 from benchmarks.learn_ablation import LEGAL, TEST_BARS, WARMUP, optimum, tape_of
 from broker.types import Action, Float64s
 from daemon import cli
@@ -29,11 +31,11 @@ from strategy import features
 from strategy.network_layout import pack
 from strategy.search import new_search
 from strategy.search_tree import rules
-from training.course import Course, Plan, score_of
+from training.course import Course, Plan
 from training.export import sizes_for
-from training.heldout import Score
+from training.heldout import Score, score
 from training.learner import Recipe
-from training.memory import open_store
+from training.memory import Stored, open_store
 from training.players import InProcess
 from training.quality import Half
 from training.remembered import Recall
@@ -44,7 +46,7 @@ from training.targets import FLAT, returns
 EDGE20 = features.get("edge20")
 SIZES = sizes_for("edge20", bins=63, value_scale=0.1)
 COLUMNS = (
-    "variant", "market", "seed", "seconds", "believed", "came true", "would enter", "in market", "pips", "raw",
+    "variant", "market", "seed", "seconds", "drift", "believed", "came true", "would enter", "in market", "pips", "raw",
     "search pips", "search", "z", "registered",
 )  # fmt: skip
 SETTLED = 200
@@ -100,11 +102,12 @@ def measure(market: Any, name: str, store: Path, seed: int, passes: int, recall:
     """Train on a store and say what came of it, a figure a column."""
     began = time.perf_counter()
     stored = open_store(store, EDGE20, SIZES.outcomes, seed, {})
+    lure = drift(stored, recall.events)
     plan = Plan(Recipe(passes=passes), Play(), None, lambda: 0.0, seed, recall=recall)
     course = Course([], EDGE20, SIZES, LEGAL, plan, InProcess, stored=stored)
     for _ in course.passes():
         pass
-    able = course.searched_score(Play().beta)
+    able = course.play()[1].score()
     course.close()
     seconds = time.perf_counter() - began
     unseen = tape_of(market, name, TEST_BARS + WARMUP, 10_000 + seed)
@@ -112,10 +115,19 @@ def measure(market: Any, name: str, store: Path, seed: int, passes: int, recall:
     best = optimum(market, name, 10_000 + seed)
     found = searched(course, unseen)
     return [
-        f"{seconds:.0f}", f"{believed:+.2f}", f"{true:+.2f}", f"{entries:.2f}", f"{raw.in_market:.2f}",
+        f"{seconds:.0f}", f"{lure:+.3f}", f"{believed:+.2f}", f"{true:+.2f}", f"{entries:.2f}", f"{raw.in_market:.2f}",
         f"{raw.pips:.1f}", share(raw.pips, best), f"{found.pips:.1f}", share(found.pips, best), f"{able.z:.1f}",
         "trained" if course.trades(able) else "abstains",
     ]  # fmt: skip
+
+
+def drift(stored: Stored, events: Half) -> float:
+    """Pips a bar that the market goes with a clear trend, over the steps of a half as they are drawn."""
+    columns = {name: values[:, 0] for name, values in stored.reader.steps(events).columns.items()}
+    trend = columns["features"][:, TREND]
+    weight = columns["score"] if events is Half.QUALITY else np.ones(len(trend))
+    clear = np.abs(trend) > CLEAR
+    return float(np.average((np.sign(trend) * columns["change"])[clear], weights=weight[clear]))
 
 
 def share(pips: float, best: float) -> str:
@@ -142,7 +154,7 @@ def beliefs(course: Course, unseen: Tape) -> tuple[float, float, float, Score]:
     settled = slice(0, len(bars) - SETTLED)
     return (
         float((believed * pips).mean()), float((true * pips)[settled].mean()), float((believed > 0.0).mean()),
-        score_of([unseen], [choice]),
+        score(unseen.prices, choice),
     )  # fmt: skip
 
 
@@ -151,7 +163,7 @@ def searched(course: Course, unseen: Tape) -> Score:
     chosen = rules(simulations=25, discount=course.learner.recipe.discount, **play_rules(Play().beta))
     search = new_search(pack(SIZES, course.best), chosen, 192)
     rows = course.normaliser.of(unseen.rows)
-    return score_of([unseen], [best_actions(rows, course.normaliser.side, LEGAL, search)])
+    return score(unseen.prices, best_actions(rows, course.normaliser.side, LEGAL, search))
 
 
 def _options() -> argparse.Namespace:
