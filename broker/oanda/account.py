@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import takewhile
 from random import Random
 from typing import Any, Protocol
 
@@ -24,7 +25,7 @@ from broker.oanda.failures import Denied, Unauthorised, Unsent
 from broker.oanda.folding import POSITION_GONE
 from broker.oanda.history import instruments
 from broker.oanda.keeping import Keeper, KeeperWaits
-from broker.oanda.orderlog import OrderLog
+from broker.oanda.orderlog import Intent, OrderLog
 from broker.oanda.pacing import Backoff
 from broker.oanda.protection import Protection
 from broker.oanda.state import AccountState, of_account
@@ -219,7 +220,7 @@ class Account:
         if self._tasks is None or order.instrument not in self.book.instruments:
             return "not_ready" if self._tasks is None else "unknown_instrument"
         held = self.position(order.instrument)
-        flying = sum(i.order.units for i in self._log.open() if i.order.instrument == order.instrument)
+        flying = sum(intent.order.units for intent in self._in_flight(order.instrument))
         if not order.opens or order.reason == "reverse":
             if not held and not flying:
                 return POSITION_GONE
@@ -240,8 +241,8 @@ class Account:
     async def _place(self, order: Order, body: dict[str, Any]) -> None:
         book = self.book
         await self._log.durable()
-        if order.opens and self._market.fresh(order.instrument) is None:
-            self._end(order, "rejected", "stale")
+        if order.opens and (spoilt := await self._spoilt(order)):
+            self._end(order, "rejected", spoilt)
             return
         try:
             answer = await self._transport.send(OrderCreate(self._transport.access.account, data=body))
@@ -264,6 +265,22 @@ class Account:
             book.offer_answer(answer.body)
         if book.gap or not self._ended(order):
             self.keeper.wake()
+
+    async def _spoilt(self, order: Order) -> str:
+        """Wait for the ends of what was sent before an entry; then why the entry may not go any more, or ""."""
+        waited = False
+        while earlier := list(takewhile(lambda one: one.order.id != order.id, self._in_flight(order.instrument))):
+            if any(intent.outcome is Outcome.UNKNOWN for intent in earlier):
+                return "unresolved"
+            waited = True
+            await self.book.changed()
+        if self._market.fresh(order.instrument) is None:
+            return "stale"
+        return "not_flat" if waited and order.reason == "entry" and self.position(order.instrument) else ""
+
+    def _in_flight(self, instrument: str) -> list[Intent]:
+        """Its orders that have not ended, oldest first."""
+        return [intent for intent in self._log.open() if intent.order.instrument == instrument]
 
     def _ended(self, order: Order) -> bool:
         intent = self._log.intent(order.id)

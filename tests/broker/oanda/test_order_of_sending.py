@@ -1,0 +1,35 @@
+"""An entry counts on what was sent before it: it leaves only when that has ended as it should."""
+
+import pytest
+
+from broker.oanda import Ended
+from tests.broker.oanda.desk import Desk
+from tests.broker.oanda.rig import EUR_USD, entry, leave, rig
+from tests.broker.oanda.virtual import run
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason", "held"),
+    [
+        ("late:3", "", -1000),
+        ("lose", "unresolved", 0),
+        ("status:503", "unresolved", 1000),
+        ("bad:NO", "not_flat", 1000),
+    ],
+)
+def test_an_entry_waits_for_the_exit_before_it(fault: str, reason: str, held: int) -> None:
+    """Else an exit that is lost or refused leaves a position that the entry adds to (faults of the service, seed 2)."""
+
+    async def main() -> None:
+        async with rig(Desk()) as made:
+            made.account.submit(entry(1))
+            await made.until(lambda: made.account.position(EUR_USD) == 1000)
+            made.desk.script, made.desk.deaf = [fault], True
+            made.account.submit(leave(2, -1000))
+            made.account.submit(entry(3, -1000))
+            await made.until(lambda: not made.log.open())
+            rejected = {one.cancel.order_id: one.cancel.reason for one in made.heard.of(Ended)}
+            assert rejected.get("mt-test-3", "") == reason
+            assert made.units() == held
+
+    run(main)
