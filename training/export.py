@@ -1,8 +1,9 @@
 """From networks in torch to a model folder, and the model that comes with the program.
 
-    python -m training.export --bundled
+    python -m training.export --bundle MODEL    puts a trained model's folder into `strategy/bundled/`
+    python -m training.export --out FOLDER      writes an untrained model: the same seed, the same bytes
 
-writes `strategy/bundled/` again: an untrained model, the same bytes every time.
+`make bundled-model` trains the bundled one anew.
 """
 
 import argparse
@@ -12,19 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from safetensors.torch import save
 
 import strategy
 from broker.errors import StorageFault
 from broker.types import Float64s
 from strategy import features
-from strategy.model import MANIFEST, TRAINED, UNTRAINED, WEIGHTS, render, sizes_document
+from strategy.model import MANIFEST, TRAINED, UNTRAINED, WEIGHTS, Model, load, render, sizes_document
 from strategy.network_layout import Sizes
 from training.networks import Networks
 
 BUNDLED = Path(strategy.__file__).parent / "bundled"
-BUNDLED_SEED = 0
 DISCOUNT = 0.997
+WRITTEN_ANEW = ("format", "files", "checksum")
 
 
 def sizes_for(feature_set: str, **chosen: Any) -> Sizes:
@@ -117,18 +119,27 @@ def untrained(feature_set: str, seed: int, **chosen: Any) -> dict[str, bytes]:
     return export(networks, feature_set, seed=seed, status=UNTRAINED)
 
 
+def anonymous(model: Model) -> dict[str, bytes]:
+    """Files of a model without the version of the code that trained it: the same recipe gives the same bytes.
+
+    The commit that brings the bundled model can't be named in it.
+    """
+    manifest = {key: value for key, value in model.manifest.items() if key not in WRITTEN_ANEW}
+    weights = save({name: torch.from_numpy(values) for name, values in model.tensors.items()})
+    return {MANIFEST: render({**manifest, "code_version": None}, {WEIGHTS: weights}), WEIGHTS: weights}
+
+
 def main() -> None:
-    """Write the bundled model, or an untrained one elsewhere."""
-    parser = argparse.ArgumentParser(prog="python -m training.export", description="write an untrained model folder")
-    parser.add_argument("--bundled", action="store_true", help="the model that comes with the program")
-    parser.add_argument("--out", type=Path, help="folder to write")
-    parser.add_argument("--features", default="edge20", help="feature set (default edge20)")
-    parser.add_argument("--seed", type=int, default=BUNDLED_SEED, help="of the initial weights (default 0)")
+    """Bundle a model, or write an untrained one."""
+    parser = argparse.ArgumentParser(prog="python -m training.export", description="write a model folder")
+    task = parser.add_mutually_exclusive_group(required=True)
+    task.add_argument("--bundle", type=Path, metavar="MODEL", help="folder of the model that is to come along")
+    task.add_argument("--out", type=Path, metavar="FOLDER", help="where to write an untrained model")
+    parser.add_argument("--features", default="edge20", help="feature set of an untrained model (default edge20)")
+    parser.add_argument("--seed", type=int, default=0, help="of its weights (default 0)")
     options = parser.parse_args()
-    if not options.bundled and options.out is None:
-        parser.error("say where: --bundled or --out FOLDER")
-    if options.bundled:
-        write_folder(BUNDLED, untrained("edge20", BUNDLED_SEED))
+    if options.bundle is not None:
+        write_folder(BUNDLED, anonymous(load(options.bundle)))
     else:
         write_folder(options.out, untrained(options.features, options.seed))
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from broker.errors import StorageFault
-from strategy.model import MANIFEST, WEIGHTS, content_id, load
-from training.export import BUNDLED, BUNDLED_SEED, export, sizes_for, untrained, write_folder
+from strategy.model import MANIFEST, TRAINED, UNTRAINED, WEIGHTS, content_id, load
+from training.export import BUNDLED, anonymous, export, sizes_for, untrained, write_folder
 from training.networks import Networks
 
 
@@ -35,10 +35,31 @@ def test_what_is_exported_is_what_is_loaded(tmp_path: Path, feature_set: str) ->
         assert torch.equal(tensor, again.state_dict()[name])
 
 
-def test_bundled_model_is_reproducible() -> None:
-    """The recipe gives the bytes that are in the repository."""
-    files = untrained("edge20", BUNDLED_SEED)
-    assert files == {name: (BUNDLED / name).read_bytes() for name in (MANIFEST, WEIGHTS)}
+def test_untrained_models_can_still_be_made(tmp_path: Path) -> None:
+    """The same seed gives the same bytes, and they say that they never learned."""
+    files = untrained("edge20", 3, hidden=16)
+    assert files == untrained("edge20", 3, hidden=16) != untrained("edge20", 4, hidden=16)
+    write_folder(tmp_path / "model", files)
+    assert load(tmp_path / "model").status == UNTRAINED
+
+
+def test_the_bundled_model_says_what_it_is() -> None:
+    """It is whole, trained on the demo's synthetic market, and of the default feature set; no commit is named in it."""
+    model = load(BUNDLED)
+    assert (model.status, model.feature_set) == (TRAINED, "edge20")
+    assert model.manifest["data"]["market"]["market"] == "regime"
+    assert model.manifest["code_version"] is None
+    assert anonymous(model) == {name: (BUNDLED / name).read_bytes() for name in (MANIFEST, WEIGHTS)}
+
+
+def test_a_bundled_model_does_not_depend_on_the_commit(tmp_path: Path) -> None:
+    """Two models that differ in the code's version alone are bundled as the same bytes."""
+    networks = Networks(sizes_for("edge20", hidden=16), 1)
+    found = []
+    for version in ("one", "two"):
+        write_folder(tmp_path / version, export(networks, "edge20", seed=1, code_version=version))
+        found.append(anonymous(load(tmp_path / version)))
+    assert found[0] == found[1]
 
 
 def test_broken_weights_are_never_exported() -> None:
