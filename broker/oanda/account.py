@@ -276,7 +276,9 @@ class Account:
             await self.book.changed()
         if self._market.fresh(order.instrument) is None:
             return "stale"
-        return "not_flat" if waited and order.reason == "entry" and self.position(order.instrument) else ""
+        held = self.position(order.instrument)
+        adds = held * order.opens > 0 or (held and order.reason == "entry")
+        return "not_flat" if waited and adds else ""
 
     def _in_flight(self, instrument: str) -> list[Intent]:
         """Its orders that have not ended, oldest first."""

@@ -4,7 +4,7 @@ import pytest
 
 from broker.oanda import Ended
 from tests.broker.oanda.desk import Desk
-from tests.broker.oanda.rig import EUR_USD, entry, leave, rig
+from tests.broker.oanda.rig import EUR_USD, entry, leave, order, rig
 from tests.broker.oanda.virtual import run
 
 
@@ -31,5 +31,22 @@ def test_an_entry_waits_for_the_exit_before_it(fault: str, reason: str, held: in
             rejected = {one.cancel.order_id: one.cancel.reason for one in made.heard.of(Ended)}
             assert rejected.get("mt-test-3", "") == reason
             assert made.units() == held
+
+    run(main)
+
+
+def test_a_reversal_never_adds() -> None:
+    """Where the reversal before it was refused, one back would add to the position that is still there."""
+
+    async def main() -> None:
+        async with rig(Desk()) as made:
+            made.account.submit(entry(1))
+            await made.until(lambda: made.account.position(EUR_USD) == 1000)
+            made.desk.script = ["bad:NO"]
+            made.account.submit(order(2, -2000, reason="reverse"))
+            made.account.submit(order(3, 2000, reason="reverse"))
+            await made.until(lambda: not made.log.open())
+            assert [one.cancel.reason for one in made.heard.of(Ended)] == ["NO", "not_flat"]
+            assert made.units() == 1000
 
     run(main)
