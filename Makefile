@@ -19,7 +19,7 @@ BUNDLED := var/bundled
 TESTS ?=
 BENCH ?= features
 
-.PHONY: help setup demo bundled-model test check bench faults learn-table format docs soak install uninstall clean
+.PHONY: help setup demo bundled-model test check bench faults learn-table format docs site soak install uninstall clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*##(.*)/\1\t\2/p' Makefile | expand -t 14
@@ -81,6 +81,9 @@ docs: $(READY)  ## write docs/configuration.md, config.toml and docs/api.md from
 	@$(BIN)/micro-trader config reference > docs/configuration.md
 	$(BIN)/micro-trader config init config.toml --force
 	$(BIN)/python -m daemon.web.reference > docs/api.md
+
+site: $(READY)  ## build the documentation as a site in var/site
+	@$(BIN)/mkdocs build --quiet --strict
 
 soak: $(READY)  ## the whole circle unattended, time compressed (under 40 minutes): FLAGS='--seed 2'
 	@$(BIN)/python -m benchmarks.soak $(FLAGS)

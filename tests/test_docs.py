@@ -1,13 +1,16 @@
 """The documentation says what the program does: keys, commands, options, links and chores."""
 
 import argparse
+import os
 import re
 import shlex
 import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 
 import pytest
+import yaml
 
 from daemon.cli import COMMANDS, PROGRAM, module_of
 from daemon.config import reference, template
@@ -89,6 +92,40 @@ def test_links_resolve(page: Path) -> None:
         target = page.parent / path if path else page
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
+
+
+def test_the_site_has_every_page(tmp_path: Path) -> None:
+    """Each page of docs/ is in the site's navigation, and the site builds without a warning."""
+    config = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
+    listed = set(re.findall(r"[\w/-]+\.md", str(config["nav"])))
+    pages = {page.relative_to(ROOT / "docs").as_posix() for page in ROOT.glob("docs/*.md")} | {"decisions/README.md"}
+    assert listed == pages
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "tutorial.html").exists()
+
+
+def test_the_tutorial_runs_as_written(tmp_path: Path) -> None:
+    """Its commands, one after the other, in an empty folder; on fewer bars and steps, since time is short here."""
+    environ = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    blocks = re.findall(r"<!-- runs -->\n```\n(.*?)```", (ROOT / "docs/tutorial.md").read_text(), re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    assert len(lines) == 11
+    for line in lines:
+        short = line.replace("--bars 20000", "--bars 4500").replace("--minutes 3", "--steps 40")
+        program, *words = shlex.split(short)
+        assert program == PROGRAM
+        done = subprocess.run(
+            [sys.executable, "-m", "daemon", *words],
+            cwd=tmp_path,
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{line}: {done.stderr[-500:]}"
+    assert (tmp_path / "runs/best/report.html").exists()
 
 
 def test_decisions_are_listed() -> None:
