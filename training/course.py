@@ -22,7 +22,7 @@ from strategy.features import FeatureSet
 from strategy.network_layout import Sizes
 from strategy.network_tile import Float32s
 from training.exam import Exam
-from training.heldout import Score, Walked, advantage, score, strength, threshold
+from training.heldout import Score, Walked, advantage, strength, threshold
 from training.inputs import Normaliser, fit
 from training.learner import Batch, Learner, Losses, Recipe
 from training.lessons import Lessons
@@ -33,7 +33,7 @@ from training.remembered import Recall, Remembered, together
 from training.selfplay import Lanes, Play
 from training.stopwatch import Stopwatch, standing
 from training.tape import Tape, mirror_of
-from training.targets import Bools, Prices
+from training.targets import Bools
 
 HELD_OUT = 0.25
 """Share of a tape, its end, that is never learned from."""
@@ -243,10 +243,6 @@ class Course:
         beta = strength(tried, self._plan.play.beta)
         return beta, tried[beta]
 
-    def searched_score(self, beta: float) -> Score:
-        """Of the best weights with a search of this strength, on the held-out data."""
-        return self._exam.searched(self.best, beta).score()
-
     def trades(self, found: Score) -> bool:
         """Whether a held-out score is more than luck."""
         return found.z > threshold(self.counted)
@@ -315,12 +311,6 @@ def _split_of(stored: Stored) -> tuple[list[Tape], list[Tape]]:
         what = f"{count} stored decisions in the unbiased half are too few to learn from"
         raise BadInput(what, mend=f"store {FEWEST} or more, or give tick files")
     return [known], [stored.held]
-
-
-def score_of(tapes: Sequence[Tape], choices: Sequence[Any]) -> Score:
-    """Of choices `[n, 3]` on several tapes, one after the other."""
-    prices = Prices(*(np.concatenate(columns) for columns in zip(*(tape.prices for tape in tapes), strict=True)))
-    return score(prices, np.concatenate(choices))
 
 
 def mean_losses(losses: Sequence[Losses]) -> Losses:
