@@ -45,6 +45,7 @@ def render(recording: Recording) -> str:
         policy=f"default-src 'none'; style-src {digest(style)}; script-src {digest(script)}; base-uri 'none'",
         style=style,
         script=script,
+        badge=escape(str(summary.get("mode", "run")).upper()),
         title=escape(_title(summary)),
         subtitle=_subtitle(summary),
         caveats="".join(f"<li>{escape(str(caveat))}</li>" for caveat in summary.get("caveats", ())),

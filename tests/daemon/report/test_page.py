@@ -56,6 +56,14 @@ def test_the_page_asks_for_nothing(tmp_path: Path) -> None:
     assert not [name for _, name, _ in page.attributes if name in ("src", "href", "style") or name.startswith("on")]
 
 
+def test_nobody_takes_a_replay_for_trading(tmp_path: Path) -> None:
+    """The page and its tab begin with the mode in capitals."""
+    finished_run(tmp_path)
+    _, page = page_of(tmp_path)
+    assert page.texts["p"][0] == "REPLAY"
+    assert page.texts["title"][0].startswith("REPLAY · ")
+
+
 def test_the_policy_allows_the_pages_own_script_and_style_alone(tmp_path: Path) -> None:
     """The content security policy names the digests of the very texts that the page holds."""
     finished_run(tmp_path)
