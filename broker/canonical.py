@@ -14,6 +14,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import numpy as np
 
 TAG = "is"
+_AS_IS = frozenset({int, float, str, bool, NoneType})
 
 
 def text(plain: object) -> bytes:
@@ -31,8 +32,14 @@ def plain(value: Any) -> Any:
     >>> plain((Decimal("0.10"), None))
     ['0.10', None]
     """
-    if dataclasses.is_dataclass(value):
-        return {TAG: type(value).__name__, **fields(value)}
+    kind: Any = type(value)
+    if kind in _AS_IS:
+        return value
+    if (names := _names(kind)) is not None:
+        known = {TAG: kind.__name__}
+        for name in names:
+            known[name] = plain(getattr(value, name))
+        return known
     if isinstance(value, tuple | list):
         return [plain(item) for item in value]
     if isinstance(value, np.ndarray):
@@ -42,7 +49,8 @@ def plain(value: Any) -> Any:
 
 def fields(value: Any) -> dict[str, Any]:
     """The fields of a dataclass, each as JSON has it."""
-    return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    kind: Any = type(value)
+    return {name: plain(getattr(value, name)) for name in _names(kind) or ()}
 
 
 def built(hint: Any, raw: Any) -> Any:
@@ -79,6 +87,12 @@ def _alternative(hint: Any, raw: Any) -> Any:
     if isinstance(raw, dict):
         return {kind.__name__: kind for kind in kinds}[raw[TAG]]
     return kinds[0]
+
+
+@cache
+def _names(kind: Any) -> tuple[str, ...] | None:
+    """The fields of a dataclass, None for any other type."""
+    return tuple(field.name for field in dataclasses.fields(kind)) if dataclasses.is_dataclass(kind) else None
 
 
 @cache

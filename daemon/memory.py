@@ -10,11 +10,11 @@ from typing import Any, Protocol
 
 from broker.canonical import plain, text
 from broker.durable import Writer
-from broker.types import Instrument
+from broker.types import DAY, Instrument
 from daemon.config import Config
 from daemon.desk import Desk
 from daemon.events import Activated
-from daemon.journal import DiskJournal, Found, Record, Snapshot, marked, pack_some, verified
+from daemon.journal import DiskJournal, Found, Record, Snapshot, drop_some, marked, pack_some, verified
 from daemon.recovery import Counter, Folded, Rehearsal, fold
 from strategy.plugin import Strategy
 from strategy.session import Session
@@ -22,6 +22,9 @@ from training.recorder import Recorder
 
 RULING = ("mode", "instruments", "bar", "strategy", "strategies", "seed", "account", "paper", "risk", "model")
 """Sections of the config that decide what comes of an input."""
+
+
+DAYS_KEPT = 400
 
 
 class Models(Protocol):
@@ -80,7 +83,9 @@ class Memory:
     def look_after(self) -> None:
         """A step of keeping it small, and the state as it is now."""
         self.mark()
+        oldest = self._desk.clock // DAY - DAYS_KEPT
         self._disk.put(pack_some)
+        self._disk.put(lambda db: drop_some(db, oldest))
 
     def take_up(self, found: Found, rehearsal: Rehearsal, folders: Folders, *, anew: bool) -> Folded | None:
         """Go on from what the journal has; the session's run is then the one that goes on.
