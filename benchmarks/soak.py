@@ -1,6 +1,6 @@
 """The whole circle, unattended: observe, record, learn, validate, promote, trade, learn again, stop when the edge goes.
 
-    make soak    (python -m benchmarks.soak [--regime 26000] [--mart 12000] [--hours 12] [--seed 1] [--folder var/soak])
+    make soak    (python -m benchmarks.soak [--regime 26000] [--mart 12000] [--hours 72] [--seed 1] [--folder var/soak])
 
 An emulator plays weeks of a synthetic `regime` market that turns into `mart`, a market without an edge, as fast as
 the daemon reads; a daemon in paper mode begins without a model. The emulator's clock stands while a job works, since
@@ -34,7 +34,7 @@ seed = {seed}
 [model]
 warmup_bars = 512
 [schedule]
-train = "0 */{hours} * * *"
+train = "every {hours}h"
 validate = ""
 unseen_share = 0.34
 [risk]
@@ -93,7 +93,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--regime", type=int, default=26_000, help="minutes with an edge")
     parser.add_argument("--mart", type=int, default=12_000, help="minutes without one, after them")
-    parser.add_argument("--hours", type=int, default=12, help="between trainings, of the market's time")
+    parser.add_argument("--hours", type=int, default=72, help="between trainings, of the market's time")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--folder", type=Path, default=Path("var/soak"))
     return parser.parse_args()
@@ -173,7 +173,7 @@ def watch(soak: Soak, daemon: "subprocess.Popen[bytes]", where: Mapping[str, str
             continue
         working = any(row["state"] != "idle" for row in status["jobs"])
         if working != held:
-            held = working
+            held, since = working, time.monotonic()
             control(where, "clock", {"speed": HELD if held else "max"})
         if status["clock"] != clock:
             clock, since = str(status["clock"]), time.monotonic()

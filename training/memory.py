@@ -88,7 +88,7 @@ def open_store(path: Path, features: FeatureSet, outcomes: int, seed: int, held_
     reader = ExperienceReader(path, features.name, features.size, generator)
     origins = reader.origins()
     known: dict[Half, Memory] = {}
-    windows = _windows(reader, origins)
+    windows = _windows(reader, origins, held_out)
     cut = NEVER if held_out else _last_quarter(reader)
     held = recollect(reader.steps(Half.UNBIASED), origins, outcomes, {}, since=cut)
     left_out = 0
@@ -169,8 +169,8 @@ def _last(joined: Bools) -> Ints:
     return ends[np.searchsorted(ends, np.arange(len(joined) + 1))]
 
 
-def _windows(reader: ExperienceReader, origins: Mapping[int, tuple[str, str]]) -> dict[str, Window]:
-    """What a reader's steps show of each instrument."""
+def _windows(reader: ExperienceReader, origins: Mapping[int, tuple[str, str]], without: Spans) -> dict[str, Window]:
+    """What a reader's steps show of each instrument, those of the spans apart."""
     columns = [reader.steps(half).columns for half in Half]
     segment, time, bid, ask = (
         np.concatenate([column[name][:, 0] for column in columns]) for name in ("segment", "time", "bid", "ask")
@@ -178,9 +178,11 @@ def _windows(reader: ExperienceReader, origins: Mapping[int, tuple[str, str]]) -
     names = np.array([origins[key][1] for key in segment.tolist()])
     found = {}
     for name in np.unique(names).tolist():
-        some = np.flatnonzero(names == name)
+        first, last = without.get(name, (1, 0))
+        some = np.flatnonzero((names == name) & ~((first <= time) & (time <= last)))
         some = some[np.argsort(time[some], kind="stable")]
-        found[name] = window_of(time[some], bid[some] + ask[some])
+        if len(some):
+            found[name] = window_of(time[some], bid[some] + ask[some])
     return found
 
 

@@ -8,7 +8,7 @@ from broker.errors import BadInput
 from strategy import features
 from training.course import Course, first_held
 from training.job import Job
-from training.memory import Spans, Stored, open_store
+from training.memory import NEVER, Spans, Stored, open_store
 from training.quality import Half
 from training.seen import Window, joined
 from training.tape import Tape
@@ -20,7 +20,8 @@ OUTCOMES = 3
 def take(job: Job, instruments: Sequence[str], tapes: Sequence[Tape]) -> Stored | None:
     """What the store holds for a training; None: nothing, or it is not to be asked.
 
-    What fell into the held-out part of a tape is left out: the store may know the same quotes from an earlier session.
+    What fell into the held-out part of a tape is left out, since the store may know the same quotes from an earlier
+    session; and so is what came after it, which stays unseen for a validation.
 
     Args:
         instruments: of the tapes.
@@ -49,9 +50,9 @@ def take(job: Job, instruments: Sequence[str], tapes: Sequence[Tape]) -> Stored 
 
 
 def held_spans(instruments: Sequence[str], tapes: Sequence[Tape]) -> Spans:
-    """Times of the held-out parts of tapes."""
-    ends = {name: tape.time[[first_held(tape), -1]] for name, tape in zip(instruments, tapes, strict=True) if len(tape)}
-    return {name: (int(first), int(last)) for name, (first, last) in ends.items()}
+    """Times from the held-out parts of tapes on."""
+    pairs = zip(instruments, tapes, strict=True)
+    return {name: (int(tape.time[first_held(tape)]), NEVER) for name, tape in pairs if len(tape)}
 
 
 def provenance(data: Mapping[str, Any], stored: Stored) -> dict[str, Any]:

@@ -121,3 +121,17 @@ def test_a_changed_store_is_said(job: Job) -> None:
     assert still_good(other, stored, said.append, alone=True) is None
     assert still_good({"course": {"remembered": None}}, None, said.append, alone=False) is not None
     assert ["goes on" in said[0]["note"], "begins anew" in said[1]["note"], len(said)] == [True, True, 2]
+
+
+def test_what_came_after_the_ticks_stays_unseen(job: Job) -> None:
+    """A daemon learns from older days and validates on later ones: what it experienced there is not learned from, and
+    the manifest does not say that it was."""
+    assert job.store is not None
+    tape = stored_tape(Path(job.store), swinging(1000, 6))
+    early = tape.part(0, 400)
+    stored = take(job, ["EUR_USD"], [early])
+    assert stored is not None
+    cut = early.time[first_held(early)]
+    assert stored.left_out == len(tape) - first_held(early)
+    assert all(memory.tape.time.max() < cut for memory in stored.known.values())
+    assert stored.windows["EUR_USD"].last < cut
