@@ -78,7 +78,8 @@ class Worker:
     def _ended(self, ended: Ended) -> None:
         facts: Mapping[str, Any] = {"job": ended.job, "outcome": ended.outcome, "seconds": round(ended.seconds, 1)}
         version = ended.document.get("version")
-        self._log.info("job_ended", **facts, version=version, detail="" if version else ended.detail)
+        say = self._log.info if ended.outcome == "done" else self._log.warning
+        say("job_ended", **facts, version=version, detail="" if version else ended.detail)
         self.outcomes.append(ended.outcome)
 
 
