@@ -70,10 +70,10 @@ class Memory:
 
     def begin(self) -> None:
         """Keep a state from which all that comes can be folded."""
-        self._journal.remember(self._tree())
+        self._journal.remember({**self._tree(), "recorder": self._recorder.memory()})
 
     def mark(self) -> None:
-        """Keep the state as it is now."""
+        """Keep the state as it is now, but for experience that is not complete: that takes long to tell."""
         self._journal.mark(self._tree())
 
     async def failure(self) -> None:
@@ -130,14 +130,8 @@ class Memory:
         """Take the latest state of the same shape: bars and features, position and losses so far."""
         known = [tree for tree in (self._disk.ask(marked), base.tree if base else None) if tree is not None]
         like = [tree for tree in known if tree["shape"] == shape(self._config, self._pairs)]
-        if not like:
-            return
-        latest = max(like, key=lambda tree: int(tree["desk"]["clock"]))
-        self._desk.recall(latest["desk"])
-        nothing = self._recorder.memory()
-        self._recorder.recall(latest["recorder"])
-        self._recorder.finish()
-        self._recorder.recall(nothing)
+        if like:
+            self._desk.recall(max(like, key=lambda tree: int(tree["desk"]["clock"]))["desk"])
 
     def _tree(self) -> dict[str, Any]:
         return {
@@ -148,7 +142,6 @@ class Memory:
             "wired": self._wired,
             "folder": self._models.folder,
             "desk": self._desk.memory(),
-            "recorder": self._recorder.memory(),
         }
 
 
