@@ -1,7 +1,8 @@
 """Risk: what an entry must pass, and the loss at which an open position is closed. Every veto has a name.
 
-`size`, `exposure`, `spread`, `stale`, `daily_loss`, `drawdown`, `order_rate`, `weekend`, `no_rate`, `illegal`, and
-whatever name new exposure was barred under. Only what opens or reverses a position is vetoed; an exit always passes.
+`size`, `exposure`, `spread`, `stale`, `daily_loss`, `drawdown`, `order_rate`, `weekend`, `hours`, `news`, `no_rate`,
+`illegal`, and whatever name new exposure was barred under. Only what opens or reverses a position is vetoed; an exit
+always passes.
 Losses count at market: the balance plus each instrument's open profit as last marked (at its bar closes and fills).
 """
 
@@ -12,6 +13,7 @@ from math import floor, inf
 from typing import Any
 
 from broker.types import DAY, MINUTE, Financing, Trade
+from strategy.hours import News, Window, is_news, is_open
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class Limits:
         max_orders_per_minute: orders of all instruments in 60 s.
         max_quote_age: ns between the last quote and the decision.
         flatten_before_weekend: close before Friday 17:00 New York.
+        hours: windows of the week in which to enter; () = always. news: times at which not to.
     """
 
     units: int = 1000
@@ -44,6 +47,8 @@ class Limits:
     max_orders_per_minute: int = 10
     max_quote_age: int = 0
     flatten_before_weekend: bool = False
+    hours: tuple[Window, ...] = ()
+    news: tuple[News, ...] = ()
 
     def size(self, equity: float, stop_loss: float) -> int:
         """Whole units of an entry.
@@ -119,7 +124,7 @@ class Risk:
             if self._tripped == "daily_loss":
                 self._tripped = ""
         self._open[instrument] = (profit, value)
-        equity = self.equity
+        equity = self.balance + profit if len(self._open) == 1 else self.equity
         self._peak = max(self._peak, equity)
         if self.limits.max_daily_loss and self._day_start - equity >= self.limits.max_daily_loss:
             self._tripped = self._tripped or "daily_loss"
@@ -188,6 +193,8 @@ class Risk:
             (barred, bool(barred)),
             (self._tripped, bool(self._tripped)),
             ("weekend", entry.weekend),
+            ("hours", not is_open(limits.hours, entry.time)),
+            ("news", is_news(limits.news, entry.time, entry.instrument)),
             ("stale", 0 < limits.max_quote_age < entry.time - entry.quote_time),
             ("spread", 0 < limits.max_spread_pips < entry.spread_pips),
             ("size", entry.units < 1),
