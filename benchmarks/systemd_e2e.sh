@@ -29,7 +29,7 @@ mkdir -p "$folder/wheels"
 [ -e "$folder/root.tar" ] || {
     "$ops/10_rootfs.sh" "$folder/making.tar" systemd,systemd-sysv,dbus,libpam-systemd,procps &&
         mv "$folder/making.tar" "$folder/root.tar"; } || exit 1
-"$python" -m pip download --quiet --dest "$folder/wheels" --requirement "$source/requirements.txt" \
+[ -n "$(ls "$folder/wheels")" ] || "$python" -m pip download --quiet --dest "$folder/wheels" --requirement "$source/requirements.txt" \
     --constraint "$source/constraints.txt" setuptools 2>/dev/null || exit 1
 rm -rf "$root"
 "$ops/30_nspawn.sh" prep "$root" "$folder/root.tar" || exit 1

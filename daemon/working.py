@@ -6,13 +6,13 @@ lies in the state folder; the daemon that trades there acts on it.
 
 import asyncio
 import signal
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from daemon.alive import sign_of
 from daemon.config import Config
 from daemon.jobs import Bounds, Ended, Jobs
 from daemon.schedule import Schedule
@@ -20,7 +20,6 @@ from daemon.school import training_files
 from training.locks import FileLock
 
 LOOK_S = 1.0
-ALIVE = ".alive"
 JOBS = ("train", "validate")
 
 
@@ -62,7 +61,7 @@ class Worker:
     async def _watch(self, once: bool) -> None:
         if once:
             self._ask()
-        alive = self._state / f"work-{self._job}{ALIVE}"
+        alive = sign_of(self._state, self._job)
         while not (once and self.outcomes):
             await asyncio.to_thread(alive.write_text, str(self._now()))
             due = [] if once else await asyncio.to_thread(self._schedule.due, self._now())
@@ -81,11 +80,3 @@ class Worker:
         say = self._log.info if ended.outcome == "done" else self._log.warning
         say("job_ended", **facts, version=version, detail="" if version else ended.detail)
         self.outcomes.append(ended.outcome)
-
-
-def age_of(state: Path, job: str) -> float:
-    """Seconds since a worker last showed that it lives; infinite where none ever did."""
-    try:
-        return time.time() - int((state / f"work-{job}{ALIVE}").read_text()) / 1e9
-    except (OSError, ValueError):
-        return float("inf")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from daemon import alive
 from daemon.cli import COMMANDS
 from daemon.config.reading import KEYS, PREFIX
 from daemon.web.metrics import PREFIX as METRICS
@@ -82,7 +83,7 @@ def test_services_run_commands_that_there_are(compose: dict[str, Any]) -> None:
     for name, service in ours.items():
         assert service["command"][0] in COMMANDS or name == "emulator"
         check = service["healthcheck"]["test"]
-        assert check[1:3] == ["micro-trader", "health"] or name == "emulator"
+        assert check[1:4] == ["python", "-m", alive.__name__] or name == "emulator"
 
 
 def test_services_can_do_little(compose: dict[str, Any]) -> None:

@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from broker.errors import Fatal
+from daemon.alive import age_of, ailment
 from daemon.commands.control import ask
 from daemon.console import Ui
 from daemon.options import Subparsers, add_command, config_of
-from daemon.working import JOBS, age_of
-
-PATIENCE_S = 30.0
+from daemon.working import JOBS
 
 
 def register(subparsers: Subparsers) -> None:
@@ -30,7 +29,7 @@ def run(args: argparse.Namespace, _ui: Ui) -> dict[str, Any]:
     config = config_of(args)
     if args.service == "run":
         return ask(config, "GET", "/health/ready")
-    age = age_of(Path(config.state.dir), args.service)
-    if age > PATIENCE_S:
-        raise Fatal(f"work {args.service} has shown no sign of life for {age:.0f} s")
-    return {"ready": True, "why": "", "age_s": age}
+    state = Path(config.state.dir)
+    if wrong := ailment(state, args.service):
+        raise Fatal(wrong)
+    return {"ready": True, "why": "", "age_s": age_of(state, args.service)}

@@ -3,14 +3,18 @@
 import asyncio
 import os
 import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from daemon import alive
+from daemon.alive import PATIENCE_S, age_of
 from daemon.cli import main
-from daemon.commands.health import PATIENCE_S
-from daemon.working import age_of
+from daemon.web.address import ADDRESS
+from daemon.web.token import NAME
 from tests.daemon.test_running import until
 
 ROOT = Path(__file__).parents[2]
@@ -49,3 +53,18 @@ async def test_a_worker_lives_until_it_is_told(tmp_path: Path, capsys: pytest.Ca
     one.send_signal(signal.SIGTERM)
     assert await one.wait() == 0
     assert "no daemon runs here" in capsys.readouterr().err or main(["health", "--state", str(tmp_path)]) == 2
+
+
+def test_health_is_asked_for_little(tmp_path: Path) -> None:
+    """What containers ask every few seconds loads nothing heavy, and knows the daemon's files by their names."""
+    assert (alive.ADDRESS, alive.TOKEN) == (ADDRESS, NAME)
+    code = "import sys, daemon.alive; print({name.partition('.')[0] for name in sys.modules} - {'__main__', *sys.stdlib_module_names})"
+    done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "{'daemon'}"
+    command = [sys.executable, "-m", "daemon.alive", "train"]
+    environ = os.environ | {"STATE_DIRECTORY": str(tmp_path)}
+    asked = [subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, check=False)]
+    alive.sign_of(tmp_path, "train").write_text(str(time.time_ns()))
+    asked.append(subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, check=False))
+    assert [one.returncode for one in asked] == [1, 0]
+    assert "no sign of life" in asked[0].stderr
