@@ -19,10 +19,10 @@ BUNDLED := var/bundled
 TESTS ?=
 BENCH ?= features
 
-.PHONY: help setup demo bundled-model test check bench faults learn-table format docs site soak install uninstall clean
+.PHONY: help setup demo bundled-model test check bench faults learn-table format docs site soak install uninstall systemd-e2e compose-e2e clean
 
 help:  ## list the targets
-	@sed -nE 's/^([a-z-]+):.*##(.*)/\1\t\2/p' Makefile | expand -t 14
+	@sed -nE 's/^([a-z0-9-]+):.*##(.*)/\1\t\2/p' Makefile | expand -t 14
 
 setup: $(READY)  ## create .venv and install everything, once
 
@@ -93,6 +93,12 @@ install:  ## install the service for systemd into /opt/micro-trader (as root); a
 
 uninstall:  ## take it away again; config and state are kept
 	@systemd/install remove
+
+systemd-e2e:  ## the units in a booted systemd (as root; a quarter of an hour): OPS=folder of the scripts that boot it
+	@benchmarks/systemd_e2e.sh
+
+compose-e2e:  ## the compose file in a real engine (as root; half an hour): OPS=folder of the scripts that run it
+	@benchmarks/compose_e2e.sh
 
 clean:  ## remove what was built and cached, but neither .venv nor var
 	@rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
