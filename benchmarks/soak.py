@@ -45,6 +45,8 @@ probation_trades = 20
 embargo_bars = 0
 [training]
 minutes = 4
+[oanda]
+silence_s = 3600
 [api]
 port = 0
 """
@@ -177,7 +179,7 @@ def watch(soak: Soak, daemon: "subprocess.Popen[bytes]", where: Mapping[str, str
             control(where, "clock", {"speed": HELD if held else "max"})
         if status["clock"] != clock:
             clock, since = str(status["clock"]), time.monotonic()
-        elif not held and time.monotonic() - since > 15.0 and clock > "2020":
+        elif not held and time.monotonic() - since > 60.0 and clock > "2020":
             return
     raise SystemExit(f"the daemon ended with {daemon.returncode}: {soak.folder / 'daemon.log'}")
 
