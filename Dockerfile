@@ -18,9 +18,10 @@ COPY broker broker
 COPY strategy strategy
 COPY training training
 COPY daemon daemon
-RUN pip install --no-deps --no-build-isolation --no-index --disable-pip-version-check .
+RUN pip install --no-cache-dir --no-deps --no-build-isolation --no-index --disable-pip-version-check . \
+    && rm -rf build ./*.egg-info
 WORKDIR /var/lib/micro-trader
-USER trader
+USER 10001:10001
 EXPOSE 8787
 VOLUME ["/var/lib/micro-trader"]
 ENTRYPOINT ["micro-trader"]

@@ -53,7 +53,7 @@ compose up -d --build --wait --wait-timeout 900 >"$folder/up.log" 2>&1
 check "up -d --build --wait: all are well ($((SECONDS - begun)) s)" '[ $? = 0 ] && well'
 page() { nsenter -t "$(cat "$engine/docker.pid")" -n curl -fsS -m 5 http://127.0.0.1:8787/; }
 check "the dashboard on loopback" 'page | grep "<title>" >/dev/null'
-check "nobody is root" '[ "$(compose ps -q | xargs docker inspect -f "{{.Config.User}}" | sort -u)" = trader ]'
+check "nobody is root" '[ "$(compose ps -q | xargs docker inspect -f "{{.Config.User}}" | sort -u)" = 10001:10001 ]'
 check "ticks flow" 'a=$(status clock); sleep 5; [ "$(status clock)" != "$a" ]'
 check "no secret in the image" '! docker history --no-trunc micro-muzero:latest | grep -iE "(token|password|secret)=" >/dev/null &&
     [ -z "$(inside find /app /opt/venv \( -name "*.token" -o -name ".env" -o -name ".git" -o -name "oanda-token" \))" ]'

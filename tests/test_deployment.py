@@ -102,7 +102,7 @@ def test_the_image_has_no_secret_and_no_root() -> None:
     text = (ROOT / "Dockerfile").read_text()
     copied = re.findall(r"^COPY (.*) \S+$", text, re.MULTILINE)
     assert copied.index("requirements.txt constraints.txt") < copied.index("daemon")
-    assert re.findall(r"^USER (\S+)$", text, re.MULTILINE) == ["trader"]
+    assert re.findall(r"^USER (\S+)$", text, re.MULTILINE) == ["10001:10001"]
     assert "--mount=type=cache" in text
     allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     assert {word for line in copied for word in line.split()} == allowed
