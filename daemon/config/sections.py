@@ -6,11 +6,12 @@ Only what does something today is here: a key that nothing reads would be a prom
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 from broker.types import DAY, HOUR, MINUTE, SECOND
 from daemon.config.keys import Rule, at_least, between, key, one_of, spelled
-from daemon.schedule import trigger_of
+from strategy.hours import windows_of
 
 CURRENCY = "[A-Z]{3}"
 PAIR = "[A-Z0-9]+_[A-Z]{3}"
@@ -44,9 +45,22 @@ def _is_bar(text: str) -> bool:
     return True
 
 
-def _is_when(text: str) -> bool:
+def _are_hours(texts: tuple[str, ...]) -> bool:
     try:
-        trigger_of(text)
+        return bool([windows_of(text) for text in texts]) or not texts
+    except ValueError:
+        return False
+
+
+WEEKLY, NIGHTLY_COPY, NIGHTLY_PRUNE, MORNING = "30 2 * * sat", "15 1 * * *", "45 1 * * *", "5 0 * * *"
+
+
+def _is_when(text: str) -> bool:
+    """Whether it is a schedule; the library that knows is loaded only for what is not a default."""
+    if text in ("", WEEKLY, NIGHTLY_COPY, NIGHTLY_PRUNE, MORNING):
+        return True
+    try:
+        import_module("daemon.schedule").trigger_of(text)
     except ValueError:
         return False
     return True
@@ -55,6 +69,7 @@ def _is_when(text: str) -> bool:
 ZERO_IS_OFF = "; 0 = off"
 BAR = Rule('like "5s", "1m", "4h" (at most a week) or "100t" (at most 1000000)', _is_bar)
 WHEN = Rule('a cron line like "30 2 * * sat", an interval like "every 6h", or ""', _is_when)
+HOURS = Rule('a list of windows like "mon 00:00-fri 20:00", or like "07:00-17:00" for each day', _are_hours)
 NOT_EMPTY = spelled(".+", "not empty")
 ACCOUNTS = Rule("a list of different ids", lambda ids: not ids or spelled("[0-9-]+", "").allows(ids))
 EVENTS = Rule(
@@ -157,6 +172,12 @@ class Risk:
     flatten_before_weekend: bool = key(
         False, "whether positions are closed before the week ends (Friday, 17:00 New York)"
     )
+    hours: tuple[str, ...] = key(
+        (), 'when to enter, UTC: "mon 00:00-fri 20:00", or "07:00-17:00" each day; none listed = always', HOURS
+    )
+    news_file: str = key(
+        "", "file with times at which nothing is entered, `START END CURRENCY what` a line; empty = none"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,11 +241,11 @@ class Schedule:
     """When the daemon runs its jobs: a cron line of five fields, UTC, or `every 6h`; "" = never."""
 
     enabled: bool = key(True, "whether the daemon runs them itself; false where `work` or timers of systemd do")
-    train: str = key("30 2 * * sat", "learns from what was recorded; a validation follows", WHEN)
+    train: str = key(WEEKLY, "learns from what was recorded; a validation follows", WHEN)
     validate: str = key("", "validates the newest candidate, or the best model again", WHEN)
-    backup: str = key("15 1 * * *", "copies store and journal into `backups/` in the state folder", WHEN)
-    prune: str = key("45 1 * * *", "shrinks store and models", WHEN)
-    report: str = key("5 0 * * *", "tells how the day before went", WHEN)
+    backup: str = key(NIGHTLY_COPY, "copies store and journal into `backups/` in the state folder", WHEN)
+    prune: str = key(NIGHTLY_PRUNE, "deletes old models and copies", WHEN)
+    report: str = key(MORNING, "tells how the day before went", WHEN)
     unseen_share: float = key(
         0.25, "recorded days, the latest, that training leaves for validation", between(0.05, 0.9), "share"
     )
