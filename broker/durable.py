@@ -1,7 +1,8 @@
 """One writer of one SQLite file: jobs in order, in groups, and a promise that what was handed in is on disk.
 
 Whoever must not wait hands in a job and goes on; whoever must not act before it is safe awaits `durable`. A job that
-fails takes everything after it along: nothing is believed that came later, and every later call says why.
+fails takes everything after it along, and so does whoever fails between jobs that belong together: nothing is believed
+that came later, and every later call says why.
 """
 
 import asyncio
@@ -29,7 +30,7 @@ _FULL = 2  # PRAGMA synchronous
 class Writer(Protocol):
     """Where what must survive goes. All but `ask` return without touching the disk (`Inline` aside).
 
-    Each raises StorageFault once the disk has failed.
+    Each raises StorageFault once the disk has failed, or what a block of `together` failed with.
     """
 
     def put(self, job: Job) -> None:
@@ -37,7 +38,7 @@ class Writer(Protocol):
         ...
 
     def together(self) -> AbstractContextManager[None]:
-        """What is put inside shares one transaction."""
+        """What is put inside shares one transaction. A block that fails leaves nothing, and nothing may follow it."""
         ...
 
     def at_commit(self, job: Job) -> None:
@@ -53,7 +54,7 @@ class Writer(Protocol):
         ...
 
     async def failure(self) -> None:
-        """Never return; raise StorageFault when the disk fails."""
+        """Never return; raise when the disk fails, or a block did."""
         ...
 
 
@@ -92,7 +93,7 @@ class Inline:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db, self._name = db, _checked_name(db)
         self._last: tuple[Job, ...] = ()
-        self._fault: StorageFault | None = None
+        self._fault: Exception | None = None
 
     def put(self, job: Job) -> None:
         """Write it."""
@@ -115,6 +116,9 @@ class Inline:
         except sqlite3.Error as error:
             self._fault = _fault(self._name, error)
             raise self._fault from error
+        except Exception as error:
+            self._fault = error
+            raise
 
     def at_commit(self, job: Job) -> None:
         """Run it before each COMMIT."""
@@ -154,7 +158,7 @@ class Threaded:
         self._taken = 0  # jobs handed in so far
         self._settled = 0  # of these, on disk
         self._waiting: list[tuple[int, Future[None]]] = []
-        self._fault: StorageFault | None = None
+        self._fault: Exception | None = None
         self._closing = False
         self._bundle: list[Job] | None = None
         self._watching: list[Future[None]] = []
@@ -167,10 +171,10 @@ class Threaded:
             self._bundle.append(job)
             return
         with self._ready:
+            if self._fault is None and len(self._jobs) >= MOST_WAITING:
+                self._fault = StorageFault(f"the disk is {MOST_WAITING} writes behind", where=self._name)
             if self._fault is not None:
                 raise self._fault
-            if len(self._jobs) >= MOST_WAITING:
-                raise StorageFault(f"the disk is {MOST_WAITING} writes behind", where=self._name)
             self._jobs.append(job)
             self._taken += 1
             if len(self._jobs) == 1:
@@ -178,7 +182,7 @@ class Threaded:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Jobs put inside are handed in as one; none of them where the block fails."""
+        """Jobs put inside are handed in as one; where the block fails, none of them, and none after it."""
         if self._bundle is not None:
             yield
             return
@@ -186,6 +190,9 @@ class Threaded:
         self._bundle = bundle
         try:
             yield
+        except Exception as error:
+            self._end_with(error)
+            raise
         finally:
             self._bundle = None
         self.put(lambda db: [job(db) for job in bundle])
@@ -233,7 +240,7 @@ class Threaded:
             self._ready.notify()
         self._thread.join()
         self._db.close()
-        if self._fault is not None:
+        if isinstance(self._fault, StorageFault):
             raise self._fault
 
     def _settling(self) -> Future[None]:
@@ -283,9 +290,15 @@ class Threaded:
         fault = _fault(self._name, error)
         fault.__cause__ = error
         with self._ready:
+            left = [waiter for _, waiter in self._waiting]
+            self._jobs, self._waiting = [], []
+            self._end_with(fault, *left)
+
+    def _end_with(self, fault: Exception, *left: Future[None]) -> None:
+        """Take nothing more, and tell who watches and who is left waiting."""
+        with self._ready:  # it may be held already
             self._fault = fault
-            told = [*(waiter for _, waiter in self._waiting), *self._watching]
-            self._jobs, self._waiting, self._watching = [], [], []
+            told, self._watching = [*left, *self._watching], []
         for waiter in told:
             if waiter.set_running_or_notify_cancel():
                 waiter.set_exception(fault)

@@ -14,6 +14,8 @@ from broker.types import Fill, Financing, Instrument, Order, Trade
 
 DRAWDOWN_PENALTY = 0.01
 PROFIT_PROTECTION = 0.01
+EXTERNAL = "external"
+"""The model of a position that is none of ours."""
 _MONEY_DIGITS = 4
 
 
@@ -169,6 +171,14 @@ class Ledger:
         """Take over what the broker holds: it is right."""
         self.position = position
 
+    def add(self, fill: Fill) -> None:
+        """Take over what the broker made of a fill on the side held, or while nothing was: nobody's trade."""
+        before, price = self.units, self.position.open_price if self.position else 0
+        units = before + fill.units
+        mean = round((before * price + fill.units * fill.price) / units)
+        self.position = Position(units, fill.time, mean, EXTERNAL, 0, 0, 0, Excursion())
+        self.position.excursion.sample(self.open_pips(fill.bid, fill.ask))
+
     def _open(self, fill: Fill, order: Order | None, units: int) -> None:
         side = 1 if units > 0 else -1
         stop = order.stop_distance if order else 0
@@ -177,7 +187,7 @@ class Ledger:
             units=units,
             open_time=fill.time,
             open_price=fill.price,
-            model=order.model if order else "external",
+            model=order.model if order else EXTERNAL,
             stop_price=fill.price - side * stop if stop else 0,
             take_profit_price=fill.price + side * take if take else 0,
             bars=0,

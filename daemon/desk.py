@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from broker.ledger import Excursion, Position
+from broker.ledger import EXTERNAL, Excursion, Position
 from broker.oanda import Ended, Filled, Noted
 from broker.types import Bar, Exit, Financing, Quotes
 from daemon.events import (
@@ -34,8 +34,6 @@ from daemon.events import (
 from strategy.lane import Lane
 from strategy.plugin import Strategy
 from strategy.session import Session
-
-EXTERNAL = "external"
 
 
 class Desk:
@@ -126,19 +124,20 @@ class Desk:
                 heapq.heappush(waiting, (following, n))
 
     def _told(self, said: object) -> None:
-        """Book what the broker says; what another hand did is booked where it closes what we hold, else adopted."""
+        """Book what the broker says; what no trade of ours can be is adopted."""
         match said:
             case Filled(fill=fill) if fill.instrument in self._lanes:
-                lane = self._lanes[fill.instrument]
-                if said.external and lane.ledger.units * fill.units >= 0:
-                    held = Holding(fill.instrument, lane.ledger.units + fill.units, fill.price, 0, 0, "")
-                    lane.ledger.adopt(_position(held, fill.time))
-                else:
-                    self._session.book(lane, fill)
+                take = self._session.adopt if self.foreign(said) else self._session.book
+                take(self._lanes[fill.instrument], fill)
             case Ended(cancel=end) if end.instrument in self._lanes:
                 self._session.book(self._lanes[end.instrument], end)
             case Noted(kind="money"):
                 self._moved(said)
+
+    def foreign(self, said: Filled) -> bool:
+        """Whether a fill adds to what is held, or opens what nobody here asked for."""
+        units = self._lanes[said.fill.instrument].ledger.units if said.fill.instrument in self._lanes else 0
+        return units * said.fill.units > 0 or (said.external and not units)
 
     def _moved(self, said: Noted) -> None:
         """Money came or went: what a position of ours earned belongs to its trade."""

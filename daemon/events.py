@@ -4,6 +4,7 @@ Inputs are all that ever reaches the session, in the order in which they are tak
 Prices are integer points, times ns since the Unix epoch, UTC.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -146,7 +147,7 @@ class Activated:
 
 @dataclass(frozen=True, slots=True)
 class Limited:
-    """The limits of [risk] were changed while it runs."""
+    """The limits of [risk], with the news of their file: at a start, with each UTC day, and where they are changed."""
 
     time: int
     limits: Limits
@@ -203,6 +204,10 @@ class Journal(Protocol):
         """An output of the input taken last."""
         ...
 
+    def together(self) -> AbstractContextManager[None]:
+        """An input and all that comes of it: on record whole, or not at all, and then nothing after it either."""
+        ...
+
     async def durable(self) -> None:
         """Return once everything taken and put so far is on the disk.
 
@@ -220,6 +225,10 @@ class NoJournal:
 
     def put(self, output: Output) -> None:
         """Pass over it."""
+
+    def together(self) -> AbstractContextManager[None]:
+        """Nothing belongs together."""
+        return nullcontext()
 
     async def durable(self) -> None:
         """Nothing to wait for."""

@@ -8,6 +8,7 @@ died in between, and nothing of it has left the process.
 import json
 from collections import deque
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Protocol, cast, get_args
@@ -73,6 +74,10 @@ class Rehearsal:
             self._journal.put(output)
         else:
             self._made.append(output)
+
+    def together(self) -> AbstractContextManager[None]:
+        """An input and what comes of it, in the real journal."""
+        return self._journal.together()
 
     async def durable(self) -> None:
         """Wait for the real journal."""

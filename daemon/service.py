@@ -7,7 +7,9 @@ company. Everything happens in the event loop's thread, one input at a time.
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from broker.oanda import Account, Adopted, Backfill, Beat, Down, Event, FeedEvent, Filled, Gap, Price
+import structlog
+
+from broker.oanda import Account, Adopted, Alarm, Backfill, Beat, Down, Event, FeedEvent, Filled, Gap, Price
 from broker.rfc3339 import rfc3339
 from broker.types import DAY, Bar
 from daemon import events
@@ -15,7 +17,7 @@ from daemon.candlebars import bars_of
 from daemon.config import Config
 from daemon.dayfolders import DayFolders
 from daemon.desk import Desk
-from daemon.events import Barred, Holding, Input, Journal, Missed, Opened, Operator, Quoted, Reconciled, Told
+from daemon.events import Barred, Holding, Input, Journal, Limited, Missed, Opened, Operator, Quoted, Reconciled, Told
 from daemon.outputs import OverTheWire
 from strategy.session import Session
 
@@ -57,6 +59,7 @@ class Service:
         self._last: dict[str, tuple[int, int, int]] = {}
         self._gap_end = 0
         self.heard = self.sent = self.dropped = 0
+        self._log = structlog.get_logger()
 
     def open(self, why: str) -> None:
         """Begin, or go on from what the desk remembers.
@@ -89,10 +92,11 @@ class Service:
             self.take(events.Backfilled(name, bar))
 
     def take(self, event: Input) -> None:
-        """Journal an input, apply it, and let the orders go that came of it."""
-        self._journal.take(event)
-        self.desk.apply(event)
-        self._leave()
+        """Journal an input, apply it, and let the orders go that came of it: all of that is on record, or nothing."""
+        with self._journal.together():
+            self._journal.take(event)
+            self.desk.apply(event)
+            self._leave()
 
     def command(self, said: Operator) -> None:
         """Do what an operator says."""
@@ -154,10 +158,13 @@ class Service:
         if day <= before:
             return
         self._day = day
-        if before >= 0:
-            self.take(events.Beat(day * DAY - 1))
-            self._begin()
+        if before < 0:
+            self.take(Opened(day * DAY, self.run))
+            return
+        self.take(events.Beat(day * DAY - 1))
+        self._begin()
         self.take(Opened(day * DAY, self.run))
+        self.take(Limited(day * DAY, self.session.risk.limits))
 
     def _gap(self, start: int, end: int) -> None:
         self._why["stream"], self._gap_end = "gap", end
@@ -184,13 +191,30 @@ class Service:
 
     def apply(self, said: tuple[Event, ...]) -> None:
         """Journal what the account says, and apply it, inside the transaction that moves its cursor."""
+        surprised = False
         for event in said:
+            surprised |= self._surprises(event)
             self._journal.take(Told(event))
             self.desk.apply(Told(event))
         self._leave()
-        if any(_surprises(event) for event in said):
+        if surprised:
             self.reconcile()
         self._look()
+
+    def _surprises(self, event: Event) -> bool:
+        """Whether the account may now hold something else than the desk; a person is told."""
+        match event:
+            case Filled(fill=fill) if event.external or self.desk.foreign(event):
+                facts = {"instrument": fill.instrument, "units": fill.units, "order": fill.order_id}
+                self._log.warning("external", **facts, reason=event.reason)
+            case Adopted(instrument=name, ours=ours, theirs=theirs):
+                self._log.warning("external", instrument=name, ours=ours, theirs=theirs)
+            case Alarm(kind=kind, text=text):
+                self._log.warning("alarm", kind=kind, text=text)
+                return False
+            case _:
+                return False
+        return True
 
     def _leave(self) -> None:
         if self._wire is not None:
@@ -261,7 +285,3 @@ def reconciled(account: Account, time: int, names: Iterable[str]) -> Reconciled:
             held.append(Holding(name, units, first.price, first.stop, first.take, first.client_id))
     orders = tuple(intent.order.id for intent in account.book.log.open())
     return Reconciled(time, state.balance, tuple(held), orders)
-
-
-def _surprises(event: Event) -> bool:
-    return isinstance(event, Adopted) or (isinstance(event, Filled) and event.external)

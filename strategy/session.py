@@ -229,9 +229,7 @@ class Session:
             lane.ledger.on_financing(end, self.account)
             self.risk.financed(end, self.account)
             return
-        order = lane.in_flight.pop(end.order_id, None)
-        if order is not None:
-            self._sink.ordered(order, end)
+        order = self._ended(lane, end)
         if isinstance(end, Cancel):
             return
         instrument = lane.instrument
@@ -242,6 +240,19 @@ class Session:
             self.risk.realise(trade, self.account)
             self._sink.traded(trade, end)
         self._mark(lane, end.time, end.bid, end.ask)
+
+    def adopt(self, lane: Lane, fill: Fill) -> None:
+        """The broker filled what one entry can't hold: it is right, and the position is none of ours any more."""
+        self._ended(lane, fill)
+        lane.ledger.add(fill)
+        self._mark(lane, fill.time, fill.bid, fill.ask)
+
+    def _ended(self, lane: Lane, end: Fill | Cancel) -> Order | None:
+        """The order that ended, None where it was a held level or another hand's."""
+        order = lane.in_flight.pop(end.order_id, None)
+        if order is not None:
+            self._sink.ordered(order, end)
+        return order
 
     def memory(self) -> dict[str, Any]:
         """All that the session knows, its lanes' arrays included; `recall` takes it back."""

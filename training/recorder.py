@@ -17,6 +17,7 @@ import numpy as np
 
 from broker.canonical import built, plain
 from broker.errors import BadInput
+from broker.ledger import EXTERNAL
 from broker.rfc3339 import rfc3339
 from broker.types import Action, Bar, Cancel, Fill, Float64s, Instrument, Order, Trade
 from strategy.features.market import OUTCOME_BARS, deviation
@@ -69,6 +70,15 @@ class _Track:
     parts: list[Trade] = field(default_factory=list)
     last: _Draft | None = None
     day: str = ""
+
+    def forget(self, units: int) -> None:
+        """What was held was not opened here, or added to, and is no experience; `units` are held since."""
+        latest = [self.entries.pop()] if units and self.entries else []
+        gone, self.units, self.entries = set(self.entries), units, deque(latest)
+        self.parts.clear()
+        start = _index(self.pending, latest[0]) if latest else len(self.pending)
+        before, later = self.pending[:start], self.pending[start:]
+        self.pending = [draft for draft in before if not draft.seen.position and draft.seen.time not in gone] + later
 
     def memory(self) -> dict[str, Any]:
         """All of it as JSON has it."""
@@ -159,6 +169,8 @@ class Recorder:
     def decided(self, observation: Observation, choice: Choice, target: int, veto: str | None, model: str) -> None:
         """A decision; one that is vetoed takes effect as HOLD."""
         track = self._tracks.setdefault(observation.instrument.name, _Track())
+        if track.units and not observation.position:  # the account took it, without a trade
+            track.forget(0)
         if observation.position == observation.expected == 0 and len(track.pending) >= self._flat_steps:
             self._file_flat(track, len(track.pending))
             self._hand_on(track)
@@ -185,14 +197,14 @@ class Recorder:
         track = self._tracks.setdefault(trade.instrument, _Track())
         if fill is not self._booked:
             track.units += fill.units
+        if trade.model == EXTERNAL or not (track.entries and track.entries[0] <= trade.open_time):
+            track.forget(fill.units + trade.side * trade.units)
+            return
         track.parts.append(trade)
         if track.units * trade.side > 0:
             return
         whole = _whole(track.parts)
         track.parts.clear()
-        if not (track.entries and track.entries[0] <= trade.open_time):
-            track.pending = [draft for draft in track.pending if not draft.seen.position]
-            return  # nobody here opened it: no experience of ours
         start = _index(track.pending, track.entries.popleft())
         later = (i for i in range(start + 1, len(track.pending)) if track.pending[i].opens)
         end = next(later, len(track.pending))

@@ -5,6 +5,7 @@ which is written anew, longer, with each group commit until something else comes
 """
 
 import sqlite3
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -64,6 +65,10 @@ class DiskJournal:
     def mark(self, tree: Any) -> None:
         """Keep the state as it stands now, in the place of the one before."""
         self._disk.put(partial(_mark, pack(tree)))
+
+    def together(self) -> AbstractContextManager[None]:
+        """What is taken and put inside is on record whole, or not at all."""
+        return self._disk.together()
 
     async def durable(self) -> None:
         """Return once everything so far is on disk.

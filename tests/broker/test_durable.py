@@ -81,14 +81,34 @@ def test_jobs_run_in_order(disk: Writer, tmp_path: Path) -> None:
 
 
 def test_together_is_all_or_nothing(disk: Writer) -> None:
-    """What is put inside shares a transaction; a block that fails leaves nothing of it."""
+    """What is put inside shares a transaction."""
     with disk.together(), disk.together():
         disk.put(note(1))
         disk.put(note(2))
-    with pytest.raises(KeyError), disk.together():  # noqa: PT012 - the block is what is tested
-        disk.put(note(3))
-        raise KeyError
     assert disk.ask(seen) == [1, 2]
+
+
+async def test_nothing_follows_a_block_that_failed(disk: Writer, tmp_path: Path) -> None:
+    """Who failed inside knows more than is written: what comes next would not follow from what is on disk."""
+    with disk.together():
+        disk.put(note(1))
+    watching = asyncio.create_task(disk.failure())
+    await asyncio.sleep(0)
+    with pytest.raises(KeyError), disk.together():  # noqa: PT012 - the block is what is tested
+        disk.put(note(2))
+        raise KeyError("why")
+    for refused in (lambda: disk.put(note(3)), lambda: disk.ask(seen)):
+        with pytest.raises(KeyError, match="why"):
+            refused()
+    with pytest.raises(KeyError, match="why"):
+        await disk.durable()
+    if isinstance(disk, Threaded):
+        with pytest.raises(KeyError, match="why"):
+            await watching
+        disk.close()
+    watching.cancel()
+    with closing(sqlite3.connect(tmp_path / "journal.db")) as db:
+        assert seen(db) == [1]
 
 
 def test_each_transaction_ends_as_asked(disk: Writer) -> None:
@@ -189,7 +209,8 @@ def test_a_disk_that_falls_behind_has_failed(tmp_path: Path) -> None:
     with pytest.raises(StorageFault, match="behind"):
         disk.put(lambda db: None)
     gate.set()
-    disk.close()
+    with pytest.raises(StorageFault, match="behind"):
+        disk.close()
 
 
 def test_kill_9_leaves_a_prefix_with_all_that_was_confirmed(tmp_path: Path, root: Path) -> None:

@@ -13,7 +13,7 @@ from broker.ledger import Ledger
 from broker.oanda import Ended, Filled, Noted
 from broker.paper import PaperBroker, idle_watch
 from broker.rates import Rates
-from broker.types import SECOND, Action, Bar, Cancel, Fill, Quotes
+from broker.types import SECOND, Action, Bar, Cancel, Fill, Order, Quotes
 from daemon.desk import Desk
 from daemon.events import (
     Activated,
@@ -239,6 +239,23 @@ def test_what_another_hand_opened_is_adopted_and_what_it_closed_is_booked(live: 
     assert desk.memory()["session"]["lanes"]["EUR_USD"]["position"]["units"] == 1000
     desk.apply(filled("", -1000, 3, external=True))
     assert [trade.model for trade in notes.trades] == ["external"]
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_fill_that_adds_is_adopted(ours: bool, live: tuple[Desk, Notes, Wire]) -> None:
+    """One entry at a time is our rule, not the broker's: it is right, its order has ended, and nothing stops."""
+    desk, notes, wire = live
+    bars(desk, 2)
+    desk.apply(filled(wire.sent[0].id, 1000, 2 * BAR + 1, 110_000))
+    late = Order("mt-run-9", 2 * BAR, "EUR_USD", 3000, 0, 0, "entry", 1, "buyer")
+    desk._session.lanes[0].in_flight[late.id] = late
+    desk.apply(filled(late.id if ours else "", 3000, 2 * BAR + 2, 110_004, external=not ours))
+    lane = desk.memory()["session"]["lanes"]["EUR_USD"]
+    assert (lane["position"]["units"], lane["position"]["open_price"]) == (4000, 110_003)
+    assert [order.id for order, _ in notes.orders] == [wire.sent[0].id, *([late.id] if ours else [])]
+    assert len(lane["orders"]) == (0 if ours else 1)
+    desk.apply(filled("", -4000, 3 * BAR))
+    assert [(trade.model, trade.units) for trade in notes.trades] == [("external", 4000)]
 
 
 def test_reconciling_takes_the_accounts_word(live: tuple[Desk, Notes, Wire]) -> None:

@@ -8,13 +8,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from broker.bars import BarSize
 from broker.ledger import Ledger
-from broker.oanda import Adopted, Backfill, Beat, Candle, Down, Gap, Price
+from broker.oanda import Adopted, Alarm, Backfill, Beat, Candle, Down, Filled, Gap, Price
 from broker.oanda.state import AccountState, OpenTrade
 from broker.rates import Rates
-from broker.types import DAY, HOUR, MINUTE
+from broker.types import DAY, HOUR, MINUTE, Fill
 from daemon import events
 from daemon.config import Config, Paper
 from daemon.dayfolders import DayFolders
@@ -117,7 +118,7 @@ def test_a_price_becomes_a_quote(hearing: Callable[..., Made]) -> None:
 
 
 def test_a_day_begins_once_the_one_before_is_over(hearing: Callable[..., Made]) -> None:
-    """Its bars are closed first, then the state is kept, then the day is opened."""
+    """Its bars are closed first, then the state is kept, then the day is opened, with the limits in force."""
     made, journal, called = hearing()
     made.hear(price(MONDAY + DAY - 2 * MINUTE))
     journal.since()
@@ -125,6 +126,7 @@ def test_a_day_begins_once_the_one_before_is_over(hearing: Callable[..., Made]) 
     assert journal.since() == [
         events.Beat(MONDAY + DAY - 1),
         Opened(MONDAY + DAY, "t"),
+        events.Limited(MONDAY + DAY, made.session.risk.limits),
         events.Beat(MONDAY + DAY + HOUR),
     ]
     assert called == ["day"]
@@ -178,6 +180,20 @@ def test_the_accounts_word_is_taken_when_it_surprises(hearing: Callable[..., Mad
     )
     assert barred == Barred(0, "account", "not_ready")
     assert made.status()["instruments"]["EUR_USD"]["units"] == -300
+
+
+def test_a_fill_that_adds_is_an_alarm(hearing: Callable[..., Made]) -> None:
+    """The broker is right, and it is asked how the account stands; a person is told in the log."""
+    made, journal, _ = hearing(account=Account())
+    made.apply((Adopted("EUR_USD", 0, -300), Alarm("stop_missing", "look")))
+    journal.since()
+    fill = Fill("mt-a-2", MONDAY, "EUR_USD", -200, 110_000, 110_000, 110_010, "entry")
+    said = Filled(10, fill, False, "mt-a-2", 8, Decimal(0), Decimal(0), Decimal("99.5"), "MARKET_ORDER")
+    with capture_logs() as logs:
+        made.apply((said, Alarm("stop_missing", "look")))
+    assert [type(event) for event in journal.since()[:3]] == [events.Told, events.Told, Reconciled]
+    assert [(line["event"], line["log_level"]) for line in logs] == [("external", "warning"), ("alarm", "warning")]
+    assert (logs[0]["units"], logs[0]["order"]) == (-200, "mt-a-2")
 
 
 @pytest.mark.parametrize(("loss", "guarded"), [(0.0, None), (5.0, {"EUR_USD": (0, 0)})])

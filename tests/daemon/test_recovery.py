@@ -54,8 +54,9 @@ class Life:
         for event in inputs:
             if isinstance(event, Opened) and event.time > MORNING:
                 self.journal.remember(self.desk.memory())
-            self.rehearsal.take(event)
-            self.desk.apply(event)
+            with self.rehearsal.together():
+                self.rehearsal.take(event)
+                self.desk.apply(event)
 
     def state(self) -> bytes:
         """All that the desk knows."""
@@ -126,6 +127,33 @@ def test_a_record_may_end_between_an_input_and_what_came_of_it(seed: int, data: 
         assert again.left > 0 or not outputs
         again.live(inputs[taken:])
         assert again.state() == twin.state()
+        assert journal(db) == journal(other)
+
+
+@settings(max_examples=10)
+@given(seed=st.integers(0, 10**6), n=st.integers(1, 400), where=st.sampled_from(["decided", "ordered", "barred"]))
+def test_a_bug_anywhere_leaves_a_journal_that_folds(seed: int, n: int, where: str) -> None:
+    """An input that fails halfway is not on record, nor is anything that a dying process still hears after it."""
+    inputs = happening(seed, 150)
+    with closing(database()) as db, closing(database()) as other:
+        dying = Life(db)
+        dying.live(inputs[:n])
+
+        def fail(*_: object) -> None:
+            raise KeyError(where)
+
+        setattr(dying.notes, where, fail)
+        failed: list[int] = []
+        for i, event in enumerate(inputs[n:], n):
+            try:
+                dying.live([event])
+            except KeyError:
+                failed.append(i)
+        done = failed[0] if failed else len(inputs)
+        assert failed == list(range(done, len(inputs)))
+        twin = Life(other)
+        twin.live(inputs[:done])
+        assert Life(db).state() == twin.state()
         assert journal(db) == journal(other)
 
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.instruments import instrument
+from broker.ledger import EXTERNAL
 from broker.types import DAY, MINUTE, Action, Bar, Cancel, Exit, Fill, Order, Trade
 from strategy.plugin import Choice, Observation
 from tests.training.made_experience import made_trade
@@ -239,6 +240,46 @@ def test_positions_of_others_are_no_experience() -> None:
 
     kept, _ = recorded(play)
     assert [segment.steps["seq"].tolist() for segment in kept] == [[1]]
+
+
+@pytest.mark.parametrize("ended", ["by hand", "by a reversal", "unseen"])
+def test_what_another_hand_added_to_is_no_experience(ended: str) -> None:
+    """Nor is what is left of it when the account takes it away; the next trade of ours is counted as ever."""
+
+    def play(market: Market) -> None:
+        market.bar()
+        market.decide(Action.BUY)
+        market.bar()
+        market.decide(Action.HOLD)
+        external = replace(made_trade(0, 1, 5.0), units=3000, open_time=market.time, model=EXTERNAL)
+        market.bar()
+        if ended == "by hand":
+            market.recorder.traded(external, Fill("", market.time, PAIR.name, -3000, 1, 1, 1, "external"))
+            market.position = 0
+        elif ended == "by a reversal":
+            market.decide(Action.HOLD)
+            order = Order("r", market.time, PAIR.name, -4000, 0, 0, "reverse", -1, "m")
+            fill = Fill("r", market.time, PAIR.name, -4000, 1, 1, 1, "reverse")
+            market.recorder.ordered(order, fill)
+            market.recorder.traded(external, fill)
+            market.position, market.opened = -1, (market.time, market.seq - 1)
+        else:
+            market.position = 0
+        market.bar()
+        market.decide(Action.CLOSE if market.position else Action.HOLD)
+        market.bar()
+        market.decide(Action.BUY)
+        market.bar()
+        market.decide(Action.CLOSE)
+        market.bar()
+        market.decide(Action.HOLD)
+
+    kept, _ = recorded(play)
+    traded = [segment for segment in kept if segment.trade is not None]
+    assert len(traded) == (2 if ended == "by a reversal" else 1)
+    assert len(traded[-1].steps) == 2
+    assert [segment for segment in kept if segment.trade is not None and segment.trade.model == EXTERNAL] == []
+    assert not any(step["position_change"] for segment in kept if segment.trade is None for step in segment.steps)
 
 
 @settings(max_examples=50)
