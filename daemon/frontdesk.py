@@ -85,6 +85,8 @@ class FrontDesk:
                 return {"trades": window.trades(query)}
             case "decisions":
                 return {"decisions": window.decisions(query)}
+            case "bars":
+                return {"bars": window.bars(query)}
             case "models":
                 return await asyncio.to_thread(self._models)
             case "store":
@@ -189,7 +191,14 @@ class FrontDesk:
         }
 
     def _models(self) -> dict[str, Any]:
-        return {"best": self._behind.registry.best(), "models": rows_of(self._behind.registry)}
+        """The registry's rows, each with what the gate said against it and why it became what it is."""
+        registry = self._behind.registry
+        changes = {change.id: change for change in registry.history()}
+        rows = []
+        for row in rows_of(registry):
+            gate, change = (registry.verdict(row["version"]) or {}).get("gate", {}), changes.get(row["version"])
+            rows.append({**row, "reasons": gate.get("reasons", []), "why": change.why if change else ""})
+        return {"best": registry.best(), "models": rows}
 
     def _store(self) -> dict[str, Any]:
         path = self._state / STORE

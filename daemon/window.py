@@ -39,7 +39,7 @@ class _Seen:
     rows: deque[Float64s] = field(default_factory=lambda: deque(maxlen=DRIFT_ROWS))
     losses: deque[float] = field(default_factory=lambda: deque(maxlen=DRIFT_ROWS))
     foretold: tuple[tuple[float, ...], float] | None = None
-    mid: float = 0.0
+    open_pips: float = 0.0
 
 
 class Window:
@@ -59,6 +59,7 @@ class Window:
         self.followed: Callable[[str, float], None] = lambda _model, _pips: None
         self._decisions: deque[tuple[str, str]] = deque(maxlen=MOST_ROWS)
         self._trades: deque[dict[str, Any]] = deque(maxlen=MOST_ROWS)
+        self._bars: deque[dict[str, Any]] = deque(maxlen=MOST_ROWS * len(lanes))
         self._began = perf_counter_ns()
         self.net_pips = 0.0
 
@@ -70,7 +71,6 @@ class Window:
         """A decision."""
         name = seen.instrument.name
         kept = self._seen[name]
-        kept.mid = (seen.bid + seen.ask) / 2.0
         kept.observations.append(replace(seen, features=None if seen.features is None else seen.features.copy()))
         if seen.features is not None:
             kept.rows.append(seen.features.copy())
@@ -104,6 +104,7 @@ class Window:
     def traded(self, trade: Trade, fill: Fill) -> None:
         """A completed trade."""
         self.net_pips += trade.pips
+        self._seen[trade.instrument].open_pips = 0.0
         row = trade_row(trade, self._seen[trade.instrument].lane.instrument)
         self._trades.append(row)
         if not self.told:
@@ -120,13 +121,16 @@ class Window:
             label = outcome_label(float(kept.lane.state[CHANGE]), s, outcomes=len(chances))
             kept.losses.append(-math.log(max(chances[label], LEAST_CHANCE)))
             kept.foretold = None
+        kept.open_pips = open_pips
+        equity = self.net_pips + sum(seen.open_pips for seen in self._seen.values())
+        bid, ask = instrument.price_float(bar.bid), instrument.price_float(bar.ask)
+        row = {"time": rfc3339(bar.end), "instrument": instrument.name, "bid": bid, "ask": ask, "pips": open_pips}
+        row["equity_pips"] = equity
+        self._bars.append(row)
         if not self.told:
             return
         self._metrics.count("bars_total", instrument.name)
-        bid, ask = instrument.price_float(bar.bid), instrument.price_float(bar.ask)
-        self._hub.publish(
-            "bar", {"time": rfc3339(bar.end), "instrument": instrument.name, "bid": bid, "ask": ask, "pips": open_pips}
-        )
+        self._hub.publish("bar", row)
 
     # What is asked for.
 
@@ -138,6 +142,11 @@ class Window:
     def trades(self, query: Query) -> list[dict[str, Any]]:
         """The latest trades, the latest first."""
         wanted = (row for row in reversed(self._trades) if query.instrument in (None, row["instrument"]))
+        return [row for row, _ in zip(wanted, range(query.limit), strict=False)]
+
+    def bars(self, query: Query) -> list[dict[str, Any]]:
+        """The latest closed bars, the latest first; `equity_pips` are closed and open ones of all instruments then."""
+        wanted = (row for row in reversed(self._bars) if query.instrument in (None, row["instrument"]))
         return [row for row, _ in zip(wanted, range(query.limit), strict=False)]
 
     def lately(self) -> list[Sequence[Observation]]:

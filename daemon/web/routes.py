@@ -72,6 +72,7 @@ VIEWS: Mapping[str, View] = {
     "positions": View("what is held, as the broker confirmed it", {"positions": ROWS}),
     "trades": View("completed trades, the latest first", {"trades": ROWS}, rows=True),
     "decisions": View("decisions with their evidence, the latest first", {"decisions": ROWS}, rows=True),
+    "bars": View("closed bars with the pips made by then, the latest first", {"bars": ROWS}, rows=True),
     "models": View("the model registry", {"best": maybe(TEXT), "models": ROWS}),
     "store": View("the experience store", {"size": COUNT, "capacity": COUNT, "trades": COUNT}),
     "risk": View("limits, and how much of them is used", {"limits": THING, "used": THING, "barred": ROWS}),

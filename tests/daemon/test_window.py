@@ -60,6 +60,21 @@ def test_what_is_told_is_what_happened(lane: Lane) -> None:
     assert told(hub)[6][1]["veto"] == "spread"
 
 
+def test_equity_is_what_was_closed_and_what_is_open(lane: Lane) -> None:
+    """Each bar has the pips of all trades before it and of the open position at its end; the latest bar comes first."""
+    hub = Hub()
+    window = opened(Window([lane], hub, Metrics()))
+    window.barred(EUR_USD, bar(0), 2.5)
+    window.traded(trade(4.0), Fill("", 0, "EUR_USD", -1, 1, 1, 2, "stop"))
+    window.barred(EUR_USD, bar(1), 0.0)
+    window.barred(EUR_USD, bar(2), -1.0)
+    rows = window.bars(Query(2))
+    assert [row["equity_pips"] for row in rows] == [3.0, 4.0]
+    assert window.bars(Query(3))[2]["equity_pips"] == 2.5
+    assert window.bars(Query(9, "USD_JPY")) == []
+    assert [document for kind, document in told(hub) if kind == "bar"] == window.bars(Query(3))[::-1]
+
+
 def test_a_fill_is_compared_with_the_quote_decided_on(lane: Lane) -> None:
     """Two points above the ask that was shown are 0.2 pips worse; counted once."""
     metrics = Metrics()

@@ -2,23 +2,28 @@
 
 import { Refused, get, listen, post, token } from "/static/api.js";
 import { EquityChart, PriceChart } from "/static/charts.js";
-import { facts, make, moment, number, table, used, why, side } from "/static/parts.js";
+import { make, say } from "/static/parts.js";
+import { showDecisions, showModels, showPositions, showRisk, showStatus, showStore, showTiles, showTrades, told } from "/static/views.js";
 
 const $ = (id) => document.getElementById(id);
-const REFRESH_MS = 5000;
-const RETRY_MS = 3000;
+const REFRESH_MS = 2000;
+const SLOW_MS = 30_000; // models and store are read from the disk
+const RETRY_MS = 2000;
+const DRAW_MS = 250;
 const MOST_LOGGED = 100;
+const MOST_ROWS = 1000;
+const ABOUT_MODELS = ["promoted", "rejected", "rolled_back", "retired", "probation_passed", "job_ended"];
 const price = new PriceChart($("price"));
 const equity = new EquityChart($("equity"));
-let instrument = "";
 let decisions = [];
 let trades = [];
-let heard = Date.now();
+let changed = false;
+let heard = null;
 
 // The token.
 
 function enter(message = "") {
-  $("refused").textContent = message;
+  say($("refused"), message);
   if (!$("enter").open) $("enter").showModal();
 }
 
@@ -35,8 +40,10 @@ $("leave").addEventListener("click", () => {
 
 // Commands.
 
+$("no").addEventListener("click", () => $("confirm").close("no"));
+
 function asked(question) {
-  $("question").textContent = question;
+  say($("question"), question);
   $("reason").value = "";
   $("confirm").returnValue = "no";
   $("confirm").showModal();
@@ -45,228 +52,129 @@ function asked(question) {
   });
 }
 
-async function command(name, more = {}, question = "") {
+async function command(name, more, question) {
   const reason = question ? await asked(question) : "";
   if (reason === null) return;
+  say($("said"), `${name} …`);
   try {
     await post(name, { who: "dashboard", reason, ...more });
-    log(name, { done: "yes", reason });
+    say($("said"), `${name}: done at ${now()}`);
+    await Promise.all([refresh(), refreshSlowly()]);
   } catch (error) {
-    failed(name, error);
+    if (error instanceof Refused) enter(error.message);
+    say($("said"), `${name} failed: ${error.message}`);
   }
-  refresh();
 }
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-command]");
-  if (button) command(button.dataset.command, button.dataset.version ? { version: button.dataset.version } : {}, button.dataset.confirm ?? "");
+  if (button) command(button.dataset.command, button.dataset.version ? { version: button.dataset.version } : {}, button.dataset.confirm);
 });
-
-function failed(what, error) {
-  if (error instanceof Refused) enter(error.message);
-  else log(what, { failed: error.message });
-}
 
 // What happened.
 
-function log(kind, document) {
-  const told = Object.entries(document).filter(([, value]) => value !== null && value !== "" && typeof value !== "object");
-  const item = make("li", `${new Date().toISOString().slice(11, 19)} ${kind}: ${told.map(([name, value]) => `${name} ${value}`).join(", ")}`);
-  $("log").prepend(item);
+const now = () => new Date().toISOString().slice(11, 19);
+
+function log(text) {
+  $("log").prepend(make("li", `${now()} ${text}`));
   while ($("log").children.length > MOST_LOGGED) $("log").lastChild.remove();
+}
+
+function lost(why) {
+  if ($("lost").hidden) say($("lost"), `No connection since ${now()} (${why}): what you see is old. Trying again.`);
+  $("lost").hidden = false;
 }
 
 // The documents.
 
-function showStatus(status) {
-  $("badge").textContent = status.badge;
-  $("badge").className = `badge ${status.badge}`;
-  document.body.className = status.badge;
-  document.title = `${status.badge} · micro-trader`;
-  const age = status.streams.prices?.age_s;
-  $("summary").textContent = [
-    status.state === "resume" ? "trading" : status.state,
-    status.ready ? "all well" : `not ready: ${status.why}`,
-    `clock ${moment(status.clock)}`,
-    `last price ${age === null || age === undefined ? "–" : `${number(age)} s ago`}`,
-    `${status.strategy} ${status.model.version}${status.model.probation ? " (in probation)" : ""}`,
-    `equity ${number(status.account.equity, 2)} ${status.account.currency}`,
-  ].join(" · ");
-  facts($("streams"), [
-    ...Object.entries(status.streams).map(([name, stream]) => [name, `${number(stream.age_s)} s old, ${stream.reconnects} reconnects`]),
-    ...Object.entries(status.barred).map(([by, reason]) => ["entries barred", `by ${by}: ${reason}`]),
-  ]);
-  table(
-    $("jobs"),
-    status.jobs,
-    [["job", (row) => row.job], ["state", (row) => row.state], ["says", (row) => row.detail || row.last_detail, "text"], ["last", (row) => row.last_outcome]],
-    "none has run yet",
-  );
-  for (const [job, time] of Object.entries(status.coming)) $("jobs").append(make("p", `${job} next at ${moment(time)}`, "dim"));
-  const names = status.instruments;
-  if (!instrument) {
-    instrument = names[0];
-    $("instrument").replaceChildren(...names.map((name) => Object.assign(make("option", name), { value: name })));
-  }
-}
-
-function showPositions(document) {
-  table(
-    $("position"),
-    document.positions,
-    [
-      ["instrument", (row) => row.instrument],
-      ["side", (row) => row.side],
-      ["units", (row) => row.units, "number"],
-      ["at", (row) => row.open_price, "number"],
-      ["pips", (row) => number(row.open_pips), "number"],
-      ["stop", (row) => row.stop_price, "number"],
-    ],
-    "flat",
-  );
-}
-
-function showRisk({ limits, used: now }) {
-  facts($("risk"), [
-    ["daily loss", used("daily loss", now.daily_loss, limits.max_daily_loss, "")],
-    ["drawdown", used("drawdown", now.drawdown, limits.max_drawdown, "")],
-    ["exposure", used("exposure", now.exposure, limits.max_exposure, "")],
-    ["orders in a minute", used("orders in a minute", now.orders_in_a_minute, limits.max_orders_per_minute, "")],
-    ["units", number(limits.units, 0)],
-  ]);
-}
-
-function showDecisions() {
-  const columns = [
-    ["time", (row) => moment(row.time)],
-    ["instrument", (row) => row.instrument],
-    ["action", (row) => row.action],
-    ["held", (row) => side(row.position)],
-    ["wanted", (row) => side(row.target)],
-    ["value", (row) => (row.value === null ? "–" : number(row.value, 2)), "number"],
-    ["why", (row) => why(row), "text"],
-    ["model", (row) => row.model],
-  ];
-  table($("decisions"), decisions.slice(0, 50), columns, "none yet: bars are warming up");
-}
-
-function showTrades() {
-  const columns = [
-    ["closed", (row) => moment(row.close_time)],
-    ["instrument", (row) => row.instrument],
-    ["side", (row) => row.side],
-    ["units", (row) => row.units, "number"],
-    ["pips", (row) => make("span", number(row.pips), row.pips > 0 ? "good" : "bad"), "number"],
-    ["bars", (row) => row.bars, "number"],
-    ["exit", (row) => row.exit_reason],
-    ["model", (row) => row.model],
-  ];
-  table($("trades"), trades.slice(0, 50), columns, "none yet");
-  equity.show(trades);
-}
-
-function showModels(document) {
-  const columns = [
-    ["version", (row) => row.version],
-    ["state", (row) => row.state],
-    ["parent", (row) => row.parent],
-    ["quality", (row) => (row.quality_score === null ? "–" : number(row.quality_score)), "number"],
-    ["gate", (row) => (row.passed === null || row.passed === undefined ? "not judged" : row.passed ? "passed" : "refused")],
-    ["", (row) => {
-      if (row.state === "best") return "decides";
-      const button = make("button", "Swap in");
-      Object.assign(button.dataset, { command: "swap", version: row.version, confirm: `Let ${row.version} decide?` });
-      button.type = "button";
-      button.setAttribute("aria-label", `swap in ${row.version}`);
-      return button;
-    }],
-  ];
-  table($("models"), document.models, columns, "none yet: train one");
-}
-
-function showStore(document) {
-  const quality = document.quality ?? {};
-  facts($("store"), [
-    ["steps", `${number(document.size, 0)} of ${number(document.capacity, 0)}`],
-    ["trades", number(document.trades, 0)],
-    ["quality", quality.p50 === undefined || quality.p50 === null ? "–" : `${number(quality.min, 2)} to ${number(quality.max, 2)}, median ${number(quality.p50, 2)}`],
-  ]);
-}
-
 async function refresh() {
-  try {
-    showStatus(await get("status"));
-    showPositions(await get("positions"));
-    showRisk(await get("risk"));
-    showStore(await get("store"));
-    showModels(await get("models"));
-  } catch (error) {
-    failed("refresh", error);
-  }
+  const [status, { positions }, risk] = await Promise.all([get("status"), get("positions"), get("risk")]);
+  showStatus(status);
+  showTiles(status, risk, positions);
+  showPositions(positions);
+  showRisk(risk);
+  price.hold(positions.filter((row) => row.instrument === $("instrument").value));
+}
+
+async function refreshSlowly() {
+  const [models, store] = await Promise.all([get("models"), get("store")]);
+  showModels(models);
+  showStore(store);
 }
 
 async function history() {
-  const query = instrument ? `&instrument=${encodeURIComponent(instrument)}` : "";
-  decisions = (await get("decisions?limit=1000")).decisions;
-  trades = (await get("trades?limit=1000")).trades;
-  const points = (await get(`decisions?limit=1000${query}`)).decisions;
-  price.show(points.reverse(), trades.filter((trade) => trade.instrument === instrument));
-  showDecisions();
-  showTrades();
+  const name = $("instrument").value;
+  const limit = `limit=${MOST_ROWS}`;
+  const found = await Promise.all([get(`decisions?${limit}`), get(`trades?${limit}`), get(`bars?${limit}`), get(`bars?${limit}&instrument=${encodeURIComponent(name)}`)]);
+  decisions = found[0].decisions;
+  trades = found[1].trades;
+  equity.show(found[2].bars);
+  price.show(found[3].bars, name);
+  changed = true;
 }
 
-$("instrument").addEventListener("change", () => {
-  instrument = $("instrument").value;
-  history().catch((error) => failed("history", error));
-});
+const again = (of, doing) => setInterval(() => heard !== null && doing().catch((error) => lost(error.message)), of);
+again(REFRESH_MS, refresh);
+again(SLOW_MS, refreshSlowly);
+
+setInterval(() => {
+  if (!changed) return;
+  changed = false;
+  showDecisions(decisions);
+  showTrades(trades);
+  price.mark(trades.filter((trade) => trade.instrument === $("instrument").value));
+}, DRAW_MS);
+
+$("instrument").addEventListener("change", () => Promise.all([history(), refresh()]).catch((error) => lost(error.message)));
+
+// A row that came both with the history and as an event is one row.
+function keep(rows, row, key) {
+  if (rows.slice(0, 20).some((other) => key(other) === key(row))) return;
+  rows.unshift(row);
+  rows.length = Math.min(rows.length, MOST_ROWS);
+  changed = true;
+}
 
 function hear(kind, document) {
-  heard = Date.now();
   if (kind === "bar") {
-    if (document.instrument === instrument) price.add(document);
+    if (price.full || equity.full) return void history().catch((error) => lost(error.message));
+    equity.add(document);
+    if (document.instrument === $("instrument").value) price.add(document);
   } else if (kind === "decision") {
-    decisions.unshift(document);
-    decisions.length = Math.min(decisions.length, 1000);
-    showDecisions();
-  } else if (kind === "trade") {
-    trades.unshift(document);
-    trades.length = Math.min(trades.length, 1000);
-    showTrades();
-    log(kind, document);
-    history().catch((error) => failed("history", error));
-  } else log(kind, document);
-}
-
-let running = false;
-async function start() {
-  if (running) return;
-  running = true;
-  let last = "";
-  try {
-    await refresh();
-    if ($("enter").open) return;
-    await history();
-    for (;;) {
-      try {
-        await listen(last, (kind, document, id) => {
-          last = id;
-          hear(kind, document);
-        });
-      } catch (error) {
-        if (error instanceof Refused) throw error;
-      }
-      $("summary").textContent = `connection lost ${new Date().toISOString().slice(11, 19)}; trying again`;
-      await new Promise((done) => setTimeout(done, RETRY_MS));
-    }
-  } catch (error) {
-    failed("start", error);
-  } finally {
-    running = false;
+    keep(decisions, document, (row) => `${row.time} ${row.instrument}`);
+  } else {
+    if (kind === "trade") keep(trades, document, (row) => `${row.open_time} ${row.close_time} ${row.instrument}`);
+    if (ABOUT_MODELS.includes(kind)) refreshSlowly().catch((error) => lost(error.message));
+    log(told(kind, document));
   }
 }
 
-setInterval(() => {
-  if (running) refresh();
-}, REFRESH_MS);
+// Listen, and whenever the connection is made anew, show everything anew.
+async function start() {
+  let last = "";
+  for (;;) {
+    try {
+      const opened = async () => {
+        await Promise.all([refresh(), refreshSlowly()]);
+        await history();
+        $("lost").hidden = true;
+        heard = Date.now();
+      };
+      await listen(last, opened, (kind, document, id) => {
+        last = id;
+        heard = Date.now();
+        hear(kind, document);
+      });
+      lost("the daemon ended");
+    } catch (error) {
+      heard = null;
+      if (error instanceof Refused) return enter(error.message);
+      lost(error.message);
+    }
+    heard = null;
+    await new Promise((done) => setTimeout(done, RETRY_MS));
+  }
+}
+
 if (token.get()) start();
 else enter();
