@@ -12,17 +12,18 @@ from broker.errors import BadInput
 from broker.oanda import Account, Event, OrderLog, Price, PriceFeed, Transport, instruments
 from broker.types import Instrument
 from daemon.canary import NotFit, fit
-from daemon.compose import make_lane, make_session, make_strategy, paper_broker
+from daemon.compose import limits_of, make_lane, make_session, make_strategy, paper_broker
 from daemon.config import Config, to_toml
 from daemon.console import Ui
 from daemon.dayfolders import DayFolders
 from daemon.desk import Desk
 from daemon.environment import environment
-from daemon.events import Activated
+from daemon.events import Activated, Limited
 from daemon.experience import ExperienceAside
 from daemon.journal import DiskJournal, resume
 from daemon.memory import Memory
 from daemon.models import BUNDLED, Chosen, choose_model
+from daemon.news import news_of
 from daemon.oanda import is_custom, keeper_waits, order_limits
 from daemon.outputs import Logged, OverTheWire, Written
 from daemon.recovery import Folded, Rehearsal
@@ -91,8 +92,14 @@ class Body:
     durable: Callable[[], Awaitable[None]]
 
     def open(self) -> None:
-        """Begin, or go on; with the model that is best now."""
+        """Begin, or go on; with the limits and the model of now.
+
+        Raises:
+            BadInput: the file of news can't be used.
+        """
+        limits = limits_of(self.config, news_of(self.config.risk.news_file))
         self.service.open(self.why)
+        self.service.take(Limited(self.service.desk.clock, limits))
         if self.newer is not None:
             self.service.take(replace(self.newer, time=self.service.desk.clock))
 

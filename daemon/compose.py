@@ -18,6 +18,7 @@ from daemon.summary import Latency
 from daemon.terms import decimal, decimals, terms_of
 from strategy import features
 from strategy.discovery import Factory
+from strategy.hours import News, windows_of
 from strategy.lane import Lane
 from strategy.plugin import Context, Strategy
 from strategy.risk import Limits, Risk
@@ -60,7 +61,9 @@ def make_strategy(
     return Timed(factory(context), latency)
 
 
-def make_session(lanes: Sequence[Lane], config: Config, broker: Broker, sink: Sink, run: str) -> Session:
+def make_session(
+    lanes: Sequence[Lane], config: Config, broker: Broker, sink: Sink, run: str, news: tuple[News, ...] = ()
+) -> Session:
     """The session over its lanes, with the account's risk; a paper broker fills from the tiers that the lanes see."""
     if isinstance(broker, PaperBroker):
         for lane in lanes:
@@ -68,7 +71,7 @@ def make_session(lanes: Sequence[Lane], config: Config, broker: Broker, sink: Si
     return Session(
         lanes=lanes,
         broker=broker,
-        risk=Risk(limits_of(config), config.account.balance),
+        risk=Risk(limits_of(config, news), config.account.balance),
         rates=broker.purse if isinstance(broker, PaperBroker) else Rates(decimals(config.account.rates)),
         account=config.account.currency,
         warmup_bars=config.model.warmup_bars,
@@ -84,8 +87,8 @@ def paper_broker(config: Config) -> PaperBroker:
     return PaperBroker(paper.latency_ms * MILLISECOND, paper.slippage_pips, purse, partial=paper.fill == "IOC")
 
 
-def limits_of(config: Config) -> Limits:
-    """The [risk] section as the session's limits."""
+def limits_of(config: Config, news: tuple[News, ...] = ()) -> Limits:
+    """The [risk] section as the session's limits, and the news that its file has."""
     r = config.risk
     return Limits(
         units=r.units,
@@ -101,4 +104,6 @@ def limits_of(config: Config) -> Limits:
         max_orders_per_minute=r.max_orders_per_minute,
         max_quote_age=round(r.max_quote_age_s * SECOND),
         flatten_before_weekend=r.flatten_before_weekend,
+        hours=tuple(sorted(window for text in r.hours for window in windows_of(text))),
+        news=news,
     )

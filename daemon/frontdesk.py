@@ -14,9 +14,10 @@ from broker.types import LONG
 from daemon import __version__
 from daemon.commands.models import rows_of
 from daemon.config import Config, shown
-from daemon.events import Command, Operator
+from daemon.events import Command
 from daemon.experience import STORE
 from daemon.models import Chosen
+from daemon.operator import Obey
 from daemon.promotion import Promotion
 from daemon.school import School
 from daemon.service import Service
@@ -39,7 +40,7 @@ class Behind:
     """Who stands behind the front desk.
 
     Attributes:
-        streams: how they are. health: whether all is well. durable: waits until what was taken is on the disk.
+        streams: how they are. health: whether all is well. obey: does an operator's command.
         reload, stop: as SIGHUP and SIGTERM do. chosen: the model that decided at the start, or None.
         badge: what nobody may overlook: PAPER, PRACTICE or LIVE.
     """
@@ -51,7 +52,7 @@ class Behind:
     school: School | None
     streams: Callable[[], Streams]
     health: Callable[[], Health]
-    durable: Callable[[], Any]
+    obey: Obey
     reload: Callable[[], Mapping[str, Any]]
     stop: Callable[[], None]
     chosen: Chosen | None
@@ -110,11 +111,8 @@ class FrontDesk:
                 return {"version": key}
             case "rollback":
                 return {"version": await self._promoting().rollback(why or f"asked for by {who}")}
-        service = self._behind.service
-        service.command(Operator(service.desk.clock, Command(order.command), who, why))
-        await self._behind.durable()
-        self._hub.publish("operator", {"command": order.command, "who": who, "reason": why})
-        return {"state": service.desk.state.value}
+        await self._behind.obey(Command(order.command), who, why)
+        return {"state": self._behind.service.desk.state.value}
 
     def _promoting(self) -> Promotion:
         if self._behind.promotion is None:

@@ -19,6 +19,7 @@ from daemon.config import Config
 from daemon.events import Activated, Command, Operator
 from daemon.frontdesk import Behind, FrontDesk, Streams
 from daemon.notify import Notifications, apprise, heartbeat, secret_lines
+from daemon.operator import SIGNALS, OperatorFile
 from daemon.probation import Terms
 from daemon.promotion import Hands, Promotion
 from daemon.school import School
@@ -40,7 +41,7 @@ class Wishes:
 
     Attributes:
         options: of a child's command line: `--config`, `--state`. badge: PAPER, PRACTICE or LIVE.
-        streams, health: how they are. reload, stop: as the signals do.
+        streams, health: how they are. reload, stop: as the signals do. signalled: signals that say what to do.
     """
 
     options: Sequence[str]
@@ -49,6 +50,7 @@ class Wishes:
     health: Callable[[], Health]
     reload: Callable[[], Mapping[str, Any]]
     stop: Callable[[], None]
+    signalled: asyncio.Queue[int]
 
 
 class Household:
@@ -82,7 +84,7 @@ class Household:
             school=self._school,
             streams=wishes.streams,
             health=wishes.health,
-            durable=body.durable,
+            obey=self.obey,
             reload=wishes.reload,
             stop=wishes.stop,
             chosen=body.chosen,
@@ -97,6 +99,8 @@ class Household:
         with ExitStack() as held:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(loop_lag(self._body.metrics))
+                tasks.create_task(self._obey_signals())
+                tasks.create_task(OperatorFile(self._state, self.obey).run())
                 if self._notifications is not None:
                     tasks.create_task(self._notifications.run())
                 if settings.notify.heartbeat_file:
@@ -121,12 +125,27 @@ class Household:
 
     def tell(self, what: str, facts: Mapping[str, Any]) -> None:
         """Say what happened: to the log, to who listens, to who is to be notified, to Prometheus."""
-        self._log.info(what, **facts)
+        say = self._log.info if facts.get("outcome", "done") == "done" else self._log.warning
+        say(what, **facts)
         self._body.hub.publish(what, facts)
         if what == "job_ended":
             self._body.metrics.count("job_runs_total", facts["job"], facts["outcome"])
         if self._notifications is not None and what in TOLD:
             self._notifications.tell(TOLD[what], what, facts)
+
+    # What an operator says.
+
+    async def obey(self, command: Command, who: str, why: str) -> None:
+        """Do it, and return once it is on the disk."""
+        service = self._body.service
+        service.command(Operator(service.desk.clock, command, who, why))
+        await self._body.durable()
+        self.tell("operator", {"command": command.value, "who": who, "reason": why})
+
+    async def _obey_signals(self) -> None:
+        while True:
+            number = await self._wishes.signalled.get()
+            await self.obey(SIGNALS[number], "signal", f"signal {number}")
 
     # What promotion does.
 

@@ -18,6 +18,7 @@ from daemon.environment import environment
 from daemon.experience import Both, stored_experience
 from daemon.feeds import Feed, open_by_instrument, pacer, refuse_short_bars
 from daemon.models import Chosen, choose_model
+from daemon.news import news_of
 from daemon.optimum import known_plan, optimum_document
 from daemon.runfolder import RunFolder
 from daemon.summary import Latency, Run, summarise
@@ -95,7 +96,7 @@ def _fold(
             seen = lanes[0].strategy.feature_set
             sink = Both(books, held.enter_context(stored_experience(config, "replay", run, seen, ui)))
         meter = held.enter_context(ui.progress("replay", None, "ticks"))
-        session = make_session(lanes, config, paper_broker(config), sink, run)
+        session = make_session(lanes, config, paper_broker(config), sink, run, news_of(config.risk.news_file))
 
         def passed(quotes: int) -> None:
             meter.advance(quotes)

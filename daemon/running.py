@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from random import SystemRandom
+from sys import setswitchinterval
 from time import monotonic_ns
 from typing import Any
 
@@ -32,7 +33,9 @@ from daemon.experience import ExperienceAside
 from daemon.frontdesk import Streams
 from daemon.household import Household, Wishes
 from daemon.lockstep import Lockstep
+from daemon.news import news_of
 from daemon.oanda import feed_waits, is_custom, transport_of
+from daemon.operator import SIGNALS
 from daemon.systemd import Notifier
 from daemon.web import Health
 from training.locks import FileLock, writer_lock
@@ -42,6 +45,7 @@ JOURNAL = "journal.db"
 COMPANY_S = 1.0
 SNAPSHOT_EVERY = 60  # rounds of company
 READY_S = 0.02
+SWITCH_S = 0.0005  # longest that another thread keeps the interpreter while the loop waits for it
 
 
 class Daemon:
@@ -69,6 +73,7 @@ class Daemon:
         self._log = structlog.get_logger()
         self._notifier = Notifier(environ)
         self._stop = asyncio.Event()
+        self._signalled: asyncio.Queue[int] = asyncio.Queue()
         self._interrupted = False
         self._jobs: list[asyncio.Future[object]] = []
         self._tasks: asyncio.TaskGroup | None = None
@@ -84,6 +89,7 @@ class Daemon:
             BadInput: config or account can't be used, or another daemon has the state folder.
             TraderError: something that a restart may mend.
         """
+        setswitchinterval(SWITCH_S)
         now = SystemClock().now
         loop = asyncio.get_running_loop()
         for number, act in (
@@ -92,6 +98,8 @@ class Daemon:
             (signal.SIGHUP, self._reload),
         ):
             loop.add_signal_handler(number, act)
+        for said in SIGNALS:
+            loop.add_signal_handler(said, self._signalled.put_nowait, int(said))
         async with AsyncExitStack() as held:
             held.enter_context(FileLock(self._state / "daemon.lock", "daemon", now))
             held.enter_context(writer_lock(self._state, "daemon", now))
@@ -218,6 +226,7 @@ class Daemon:
             health=lambda: self._health(body),
             reload=self._reload,
             stop=self.stop,
+            signalled=self._signalled,
         )
         return Household(self._config, body, registry, wishes)
 
@@ -266,7 +275,7 @@ class Daemon:
             if self._body is None:
                 return {}
             service = self._body.service
-            service.take(Limited(service.desk.clock, limits_of(config)))
+            service.take(Limited(service.desk.clock, limits_of(config, news_of(config.risk.news_file))))
             rest = replace(config, risk=self._config.risk, log=self._config.log) != self._config
             done = {"taken": ["risk", "log"], "needs_restart": rest}
             self._log.info("reload", **done)

@@ -212,7 +212,7 @@ def _feature_set(manifest: Mapping[str, Any], path: Path, sizes: Sizes) -> str:
     wanted = _field(manifest, path, "feature_set", dict)
     name, version = wanted.get("name"), wanted.get("version")
     mend = "use the program and the plugins that the model was trained with, or choose another model"
-    if name not in features.names():
+    if name not in features.BUILT_IN and name not in features.names():
         raise BadInput(f"made for the unknown feature set {name!r}", where=str(path), mend=mend)
     known = features.get(name)
     if version != known.version:

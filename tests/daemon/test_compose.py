@@ -3,23 +3,27 @@
 from dataclasses import fields, replace
 
 from broker.instruments import instrument
-from broker.types import SECOND
+from broker.types import DAY, HOUR, SECOND
 from daemon.compose import limits_of, make_lane
 from daemon.config import Config, Risk
 from daemon.summary import Latency
 from strategy.baselines import Random
+from strategy.hours import News
 from strategy.plugin import Context
 from strategy.risk import Limits
 
 
 def test_every_limit_arrives() -> None:
     """Each key of [risk] becomes the limit of its name; an age in seconds becomes ns."""
+    news = (News(1, 2, "USD"),)
     changed = {
         field.name: not value if isinstance(value := getattr(Risk(), field.name), bool) else type(value)(0.25 + 3 * n)
         for n, field in enumerate(fields(Risk))
+        if field.name not in ("hours", "news_file")
     }
-    limits = limits_of(replace(Config(), risk=Risk(**changed)))
+    limits = limits_of(replace(Config(), risk=Risk(**changed, hours=("tue 00:00-tue 01:00",))), news)
     expected = {name: value for name, value in changed.items() if name != "max_quote_age_s"}
+    expected |= {"hours": ((DAY, DAY + HOUR),), "news": news}
     assert {name: getattr(limits, name) for name in expected} == expected
     assert limits.max_quote_age == round(changed["max_quote_age_s"] * SECOND)
     assert {field.name for field in fields(Limits)} == {*expected, "max_quote_age"}

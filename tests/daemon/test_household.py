@@ -21,6 +21,7 @@ from daemon.config.reading import KEYS
 from daemon.household import TOLD
 from daemon.memory import RULING
 from daemon.models import BUNDLED, Chosen
+from daemon.operator import SIGNALS
 from daemon.school import training_files
 from daemon.web.routes import COMMANDS
 from strategy.model import load
@@ -112,12 +113,20 @@ def two_models(state: Path) -> list[str]:
     return [first, second]
 
 
+def operators(folder: Path) -> list[dict[str, Any]]:
+    """What operators said, as the journal has it."""
+    with closing(sqlite3.connect(f"file:{folder / 'state' / 'journal.db'}?mode=ro", uri=True)) as journal:
+        rows = journal.execute("SELECT body FROM journal_records WHERE kind = 'Operator' ORDER BY seq").fetchall()
+    return [json.loads(body) for (body,) in rows]
+
+
 async def test_what_an_operator_says_is_done_and_on_record(tmp_path: Path) -> None:
-    """Pause vetoes entries until resume; each command is in the journal with who and why; stop ends the daemon."""
+    """Pause vetoes entries until resume; each command, of the API, a signal or a file, is in the journal with who and
+    why; stop ends the daemon."""
     async with running(tmp_path) as it:
         await until(lambda: len(it.decisions()) > 5, "it decides")
-        said = await it.command("pause", "--reason", "lunch")
-        assert (said["command"], said["state"]) == ("pause", "pause")
+        answer = await it.command("pause", "--reason", "lunch")
+        assert (answer["command"], answer["state"]) == ("pause", "pause")
         assert (await it.command("status"))["barred"] == {"operator": "paused"}
         count = len(it.decisions())
         await until(lambda: len(it.decisions()) > count + 40, "it goes on")
@@ -126,12 +135,19 @@ async def test_what_an_operator_says_is_done_and_on_record(tmp_path: Path) -> No
         assert (await it.command("resume"))["state"] == "resume"
         assert "no model" in await it.command("swap", "ffffffff", code=2)
         assert "already" not in await it.command("reload")
+        for n, number in enumerate(SIGNALS):
+            it.process.send_signal(number)
+            await until(lambda n=n: len(operators(tmp_path)) == 3 + n, "the signal is on record")
+        (tmp_path / "state" / "operator").write_text("reduce bank holiday\n")
+        await until(lambda: len(operators(tmp_path)) == 3 + len(SIGNALS), "the file is on record")
+        assert (await it.command("status"))["barred"] == {"operator": "reducing"}
         await it.command("stop")
         async with asyncio.timeout(5):
             await it.process.wait()
-    with closing(sqlite3.connect(tmp_path / "state" / "journal.db")) as journal:
-        rows = b"".join(row[0] for row in journal.execute("SELECT body FROM journal_records WHERE kind = 'Operator'"))
-    assert b"lunch" in rows
+    said = [(row["command"], row["who"], row["reason"]) for row in operators(tmp_path)]
+    assert said[0][::2] == ("pause", "lunch")
+    assert said[2:-1] == [(command, "signal", f"signal {int(number)}") for number, command in SIGNALS.items()]
+    assert said[-1] == ("reduce", "file", "bank holiday")
     assert "no daemon runs here" in await it.command("status", code=2)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from broker.rates import Rates
 from broker.types import DAY, MINUTE, SECOND, Quotes, Trade
+from strategy.hours import News, windows_of
 from strategy.risk import Entry, Limits, Risk
 from tests.strategy.test_session import EUR_USD, USD_JPY, random_quotes, run
 
@@ -44,6 +45,10 @@ def trade(pnl: str) -> Trade:
         (Limits(max_exposure=1099.0), {"value": None}, "no_rate"),
         (Limits(), {"value": None}, None),
         (Limits(), {"weekend": True}, "weekend"),
+        (Limits(hours=windows_of("09:00-12:00")), {"time": NOON - 1}, None),
+        (Limits(hours=windows_of("09:00-12:00")), {}, "hours"),
+        (Limits(news=(News(NOON, NOON + MINUTE, "USD"),)), {}, "news"),
+        (Limits(news=(News(NOON, NOON + MINUTE, "JPY"),)), {}, None),
     ],
 )
 def test_each_limit_has_its_name(limits: Limits, changes: dict[str, object], veto: str | None) -> None:
