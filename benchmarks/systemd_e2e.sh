@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The units in a booted systemd: install, start, reload, hang, crash, stop, journal, timers, upgrade, uninstall.
 #   sudo make systemd-e2e    (OPS=folder of the scripts that boot it, FOLDER=var/systemd; ten minutes)
-# Over an emulator in the same container, which has a loopback of its own and no other network.
+# KEEP=1 leaves it running. Over an emulator in the same container, which has a loopback of its own and no other network.
 set -uo pipefail
 source=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 ops=${OPS:-$source/../shared/ops} folder=$(realpath -m "${FOLDER:-$source/var/systemd}") python=${PYTHON311:-python3.11}
@@ -17,7 +17,8 @@ in_it() { "$ops/30_nspawn.sh" exec "$root" "$@"; }
 property() { in_it systemctl show -P "$1" "${2:-$unit}"; }
 journal() { in_it journalctl -u "${unit_of:-$unit}" -o cat --no-pager "$@"; }
 has() { local text; text=$(cat); grep "$@" <<<"$text" >/dev/null; }
-status() { in_it $program status --json --state $state | "$python" -c 'import json,sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"; }
+decisions() { in_it $program status --json --state $state | "$python" -c 'import json,sys; print(json.load(sys.stdin)["counts"]["decisions"])'; }
+run() { journal -g '"event": "started"' | grep -o '"run": "[0-9a-f]*"' | tail -1; }
 check() {
     if eval "$2"; then passed=$((passed + 1)); echo "ok    $1"; else failed=$((failed + 1)); echo "FAIL  $1   [$2]"; fi
 }
@@ -34,7 +35,7 @@ mkdir -p "$folder/wheels"
 rm -rf "$root"
 "$ops/30_nspawn.sh" prep "$root" "$folder/root.tar" || exit 1
 "$ops/30_nspawn.sh" start "$root" --bind-ro="$folder/wheels:/wheels" --bind-ro="$source:/source" || exit 1
-trap '"$ops/30_nspawn.sh" stop "$root"' EXIT
+trap '[ -n "${KEEP:-}" ] || "$ops/30_nspawn.sh" stop "$root"' EXIT
 
 install_it >"$folder/install.log" 2>&1
 check "install" '[ $? = 0 ] && [ -x "$root$program" ] && [ "$(stat -c %a "$root/etc/$unit/oanda-token")" = 600 ]'
@@ -60,6 +61,7 @@ WorkingDirectory=%S/emulator
 Environment=HOME=%S/emulator
 ExecStartPre=/bin/sh -c '[ -e EUR_USD-synth.csv.gz ] || $program ticks synth regime EUR_USD-synth.csv.gz --bars 20000'
 ExecStart=$program emulator --ticks EUR_USD-synth.csv.gz --speed 1200x --loop --port 8080 --token sesame --state account.db
+ExecStartPost=/bin/sh -c 'until grep -q ":1F90 .* 0A " /proc/net/tcp; do sleep 1; done'
 TimeoutStartSec=300
 UNIT
 in_it systemctl daemon-reload
@@ -86,17 +88,17 @@ check "a mistake in the config is an error in the journal, and it goes on" \
 check "what is no error is none in the journal" '! journal -p warning | has "\"level\": \"info\""'
 cat "$folder/config.toml" >"$root/etc/$unit/config.toml"
 
-run=$(status run)
+kept=$(run)
 in_it systemctl kill --signal=STOP $unit
 begun=$SECONDS
 check "a hang is ended by the watchdog, and it starts again" 'wait_for 240 "anew $pid" && journal | has "Watchdog timeout"'
 echo "      after $((SECONDS - begun)) s"
-wait_for 30 '[ "$(status decisions)" -gt 20 ]'
-pid=$(property MainPID) decisions=$(status decisions) begun=$SECONDS
+wait_for 30 '[ "$(decisions)" -gt 20 ]'
+pid=$(property MainPID) before=$(decisions) begun=$SECONDS
 in_it systemctl kill --signal=KILL --kill-whom=main $unit
 check "kill -9: it starts again" 'wait_for 120 "anew $pid"'
 echo "      after $((SECONDS - begun)) s"
-check "it recovers: the same run, and no decision lost" '[ "$(status run)" = "$run" ] && [ "$(status decisions)" -ge "$decisions" ]'
+check "it recovers: the same run, and no decision lost" '[ "$(run)" = "$kept" ] && [ "$(decisions)" -ge "$before" ]'
 
 # Timers. There is something to learn from once the market's days have passed.
 wait_for 600 '[ "$(find "$root/var/lib/private/$unit/ticks" -name "*.zst" | wc -l)" -ge 4 ]'
@@ -114,10 +116,10 @@ in_it systemctl enable --quiet --now $unit-train.timer $unit-validate.timer
 check "timers wait for Saturday" '[ "$(in_it systemctl list-timers --no-pager | grep -c "Sat .*$unit-[tv]")" = 2 ]'
 check "a candidate with a verdict" '[ -n "$(find "$root/var/lib/private/$unit/validations" -name report.html)" ]'
 
-pid=$(property MainPID) run=$(status run)
+pid=$(property MainPID) kept=$(run)
 install_it >"$folder/upgrade.log" 2>&1
 check "upgrade: restarted, config kept" '[ $? = 0 ] && anew $pid && grep -q "max_daily_loss = 123.0" "$root/etc/$unit/config.toml"'
-check "upgrade: the run goes on" '[ "$(status run)" = "$run" ]'
+check "upgrade: the run goes on" '[ "$(run)" = "$kept" ]'
 
 begun=$(date +%s%N)
 in_it systemctl stop $unit

@@ -138,10 +138,10 @@ def test_decisions_are_listed() -> None:
 def test_chores_exist() -> None:
     """A `make` target named in the documentation exists, and each target has its line of help."""
     makefile = (ROOT / "Makefile").read_text()
-    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
-    explained = set(re.findall(r"^([a-z-]+):.*  ## ", makefile, re.MULTILINE))
+    targets = set(re.findall(r"^([a-z0-9-]+):", makefile, re.MULTILINE))
+    explained = set(re.findall(r"^([a-z0-9-]+):.*  ## ", makefile, re.MULTILINE))
     text = "\n".join(page.read_text() for page in PAGES)
-    named = {word for words in re.findall(r"(?:`|^)make ([a-z -]+)", text, re.MULTILINE) for word in words.split()[:1]}
+    named = {word for words in re.findall(r"(?:`|^)make ([a-z0-9 -]+)", text, re.MULTILINE) for word in words.split()[:1]}
     assert explained == targets
     assert named <= targets
     assert {"demo", "test"} <= named
