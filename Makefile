@@ -19,7 +19,7 @@ BUNDLED := var/bundled
 TESTS ?=
 BENCH ?= features
 
-.PHONY: help setup demo bundled-model test check bench faults learn-table format docs site soak install uninstall systemd-e2e compose-e2e clean
+.PHONY: help setup demo bundled-model test check bench faults learn-table format docs site soak install uninstall systemd-e2e compose-e2e browser-test clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z0-9-]+):.*##(.*)/\1\t\2/p' Makefile | expand -t 14
@@ -87,6 +87,11 @@ site: $(READY)  ## build the documentation as a site in var/site
 
 soak: $(READY)  ## the whole circle unattended, time compressed (under 40 minutes): FLAGS='--seed 2'
 	@$(BIN)/python -m benchmarks.soak $(FLAGS)
+
+browser-test: $(READY)  ## the dashboard in a real Chromium, and the README's picture of it anew: CHROMIUM=path
+	@$(BIN)/python -c 'import playwright, axe_playwright_python' 2>/dev/null ||
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt -e '.[browser]'
+	SCREENSHOT=docs/dashboard.png $(BIN)/python -m pytest tests/daemon/web/test_page.py
 
 install:  ## install the service for systemd into /opt/micro-trader (as root); again to upgrade
 	@systemd/install
