@@ -5,7 +5,7 @@
 set -uo pipefail
 source=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 ops=${OPS:-$source/../shared/ops} folder=$(realpath -m "${FOLDER:-$source/var/compose}") python=${PYTHON311:-python3.11}
-project=$folder/project engine=$folder/engine state=/var/lib/micro-trader passed=0 failed=0
+project=$folder/project engine=$folder/engine runs=$engine/data/volumes/micro-trader_state/_data/runs passed=0 failed=0
 export EMULATOR_SPEED=${EMULATOR_SPEED:-2000x} TRAIN_SCHEDULE=${TRAIN_SCHEDULE:-every 5m} VALIDATE_SCHEDULE=${VALIDATE_SCHEDULE:-every 1m}
 
 skip() { echo "skipped: $1"; exit 0; }
@@ -16,7 +16,16 @@ for tool in mmdebstrap iptables git "$python"; do command -v "$tool" >/dev/null 
 compose() { nice docker compose -f "$project/compose.yaml" -f "$folder/here.yaml" "$@"; }
 inside() { docker exec micro-trader-live-1 "$@"; }
 answer() { "$python" -c 'import json,sys; print(eval(sys.argv[1], {}, {"it": json.load(sys.stdin)}))' "$1"; }
+run() { compose logs --no-log-prefix live | grep '"event": "started"' | grep -o '"run": "[0-9a-f]*"' | tail -1; }
 status() { inside micro-trader status --json | answer "it['$1']"; }
+decided() {  # how many decisions all days have; "" where one is missing, or there twice
+    "$python" - "$1" <<'PYTHON'
+import json, pathlib, sys
+lines = [line for day in sorted(pathlib.Path(sys.argv[1]).glob("*/decisions.jsonl")) for line in day.open() if line.endswith("\n")]
+if [json.loads(line)["seq"] for line in lines] == list(range(len(lines))):
+    print(len(lines))
+PYTHON
+}
 check() {
     if eval "$2"; then passed=$((passed + 1)); echo "ok    $1"; else failed=$((failed + 1)); echo "FAIL  $1   [$2]"; fi
 }
@@ -58,21 +67,21 @@ check "ticks flow" 'a=$(status clock); sleep 5; [ "$(status clock)" != "$a" ]'
 check "no secret in the image" '! docker history --no-trunc micro-muzero:latest | grep -iE "(token|password|secret)=" >/dev/null &&
     [ -z "$(inside find /app /opt/venv \( -name "*.token" -o -name ".env" -o -name ".git" -o -name "oanda-token" \))" ]'
 
-run=$(status run) decisions=$(status decisions)
+kept=$(run) before=$(decided "$runs")
 for service in training validation emulator live; do
     id=$(compose ps -q $service)
     kill -9 "$(docker inspect -f '{{.State.Pid}}' "$id")"
     check "kill -9 of $service: started again" 'wait_for 60 "[ \"\$(docker inspect -f \"{{.RestartCount}} {{.State.Status}}\" $id)\" = \"1 running\" ]"'
 done
 check "all are well again" 'wait_for 300 well'
-check "nothing is lost: the same run, and all its decisions" '[ "$(status run)" = "$run" ] && [ "$(status decisions)" -ge "$decisions" ]'
+check "nothing is lost: the same run, and all its decisions" '[ "$(run)" = "$kept" ] && [ "$(decided "$runs")" -ge "$before" ]'
 
 check "training registers a candidate" 'wait_for 1200 "inside micro-trader models list --json | grep -q candidate || said training job_ended && said live promoted"'
 check "validation judges it" 'wait_for 600 "inside sh -c \"ls validations/*/report.html\" >/dev/null 2>&1"'
 check "live takes it over" 'wait_for 1200 "said live promoted"'
-check "trades are in the store" 'wait_for 300 "[ \"\$(status trades)\" -gt 0 ]" && inside micro-trader store info --json | tee "$folder/store.json" >/dev/null'
+check "trades are in the store" 'wait_for 300 "[ \"\$(inside micro-trader status --json | answer "it['counts']['trades']")\" -gt 0 ]" && inside micro-trader store info --json | tee "$folder/store.json" >/dev/null'
 
-run=$(status run)
+kept=$(run)
 echo "# changed" >>"$project/daemon/alive.py"
 begun=$SECONDS
 compose build >"$folder/rebuild.log" 2>&1
@@ -84,7 +93,7 @@ check "stop ($((SECONDS - begun)) s): in good order" '[ "$(compose ps -aq | xarg
 compose down >/dev/null 2>&1
 check "down keeps the volume" 'docker volume ls -q | grep -x micro-trader_state >/dev/null'
 compose up -d --wait --wait-timeout 900 >"$folder/up2.log" 2>&1
-check "up again: the run goes on" '[ $? = 0 ] && [ "$(status run)" = "$run" ]'
+check "up again: the run goes on" '[ $? = 0 ] && [ "$(run)" = "$kept" ]'
 [ -n "${KEEP:-}" ] || compose down -v >/dev/null 2>&1
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]
