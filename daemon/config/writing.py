@@ -11,6 +11,8 @@ from daemon.config.sections import Config
 
 BARE = re.compile(r"[A-Za-z0-9_-]+")
 NAMES = {str: "text", int: "whole number", float: "number", bool: "true, false", tuple[str, ...]: "list of texts"}
+MASK = "***"
+SECRET = re.compile("token|secret|passw|credential|(^|[^a-z])(api_?)?key")
 
 
 def to_toml(config: Config) -> str:
@@ -53,7 +55,7 @@ def shown(config: Config) -> dict[str, Any]:
     """The effective config as a document: nested as in TOML, and under `origins` where each value came from."""
     nested: dict[str, Any] = dict(_values(config, ""))
     nested |= {section: dict(_values(config, section)) for section in SECTIONS}
-    nested["strategies"] = {name: dict(settings) for name, settings in config.strategies.items()}
+    nested["strategies"] = _masked(config.strategies)
     return {**nested, "origins": dict(config.origins)}
 
 
@@ -62,8 +64,17 @@ def rows(config: Config) -> dict[str, str]:
     found: dict[str, str] = {}
     for key in KEYS.values():
         value = getattr(getattr(config, key.section) if key.section else config, _short(key))
+        value = _masked(value) if key.name == "strategies" else value
         found[key.name] = f"{_toml(value)}  ({config.origins[key.name]})"
     return found
+
+
+def _masked(strategies: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Settings of strategies; what a name calls a secret is not shown. No key of the program's own holds one."""
+    return {
+        name: {word: MASK if SECRET.search(word.lower()) else value for word, value in settings.items()}
+        for name, settings in strategies.items()
+    }
 
 
 REFERENCE_HEAD = """\

@@ -92,6 +92,17 @@ def test_the_skeleton_is_there() -> None:
         assert inner.items() <= have[name].items() if inner else have[name] == value
 
 
+def test_secrets_are_masked(tmp_path: Path) -> None:
+    """A plugin's setting that calls itself a secret is kept for it, and never shown; others are."""
+    names = ("api_key", "apiKey", "key", "TOKEN", "db-password", "client_secret")
+    settings = "\n".join(f'"{name}" = "hush-{n}"' for n, name in enumerate(names))
+    config = load(written(tmp_path, f"[strategies.mine]\nmonkey = 3\n{settings}\n"), {})
+    assert "hush" not in repr((shown(config), rows(config)))
+    assert shown(config)["strategies"]["mine"]["monkey"] == 3
+    assert "monkey = 3" in rows(config)["strategies"]
+    assert config.strategies["mine"]["TOKEN"] == "hush-3"
+
+
 @given(values=st.fixed_dictionaries({}, optional=dict(VALUES)))
 def test_what_is_written_reads_back_equal(values: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> None:
     """The effective config in a run's folder gives the same run."""
