@@ -141,7 +141,8 @@ def test_chores_exist() -> None:
     targets = set(re.findall(r"^([a-z0-9-]+):", makefile, re.MULTILINE))
     explained = set(re.findall(r"^([a-z0-9-]+):.*  ## ", makefile, re.MULTILINE))
     text = "\n".join(page.read_text() for page in PAGES)
-    named = {word for words in re.findall(r"(?:`|^)make ([a-z0-9 -]+)", text, re.MULTILINE) for word in words.split()[:1]}
+    lines = re.findall(r"(?:`|^)make ([a-z0-9 -]+)", text, re.MULTILINE)
+    named = {word for words in lines for word in words.split()[:1]}
     assert explained == targets
     assert named <= targets
     assert {"demo", "test"} <= named
