@@ -42,7 +42,7 @@ def run(args: argparse.Namespace, _ui: Ui) -> dict[str, Any]:
     config = config_of(args)
     if args.command == "status":
         return ask(config, "GET", f"{V1}/status")
-    if not re.fullmatch(rf"[^\x00-\x1f\x7f]{{0,{LONGEST_REASON}}}", args.reason):
+    if not re.fullmatch(rf"[^\x00-\x1f\x7f\ud800-\udfff]{{0,{LONGEST_REASON}}}", args.reason):
         raise BadInput(
             "is too long, or more than a line", where="--reason", mend=f"at most {LONGEST_REASON} characters"
         )

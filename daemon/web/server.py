@@ -166,13 +166,13 @@ def _query(request: web.Request, rows: bool) -> Query:
 
 
 async def _body(request: web.Request) -> dict[str, Any]:
-    text = await request.text()
-    if not text:
+    sent = await request.read()
+    if not sent:
         return {}
     if request.content_type != "application/json":
         raise web.HTTPUnsupportedMediaType
     try:
-        body = json.loads(text)
+        body = json.loads(sent.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise BadInput("is no JSON document", where="body") from error
     if not isinstance(body, dict):
@@ -181,7 +181,7 @@ async def _body(request: web.Request) -> dict[str, Any]:
 
 
 def _order(name: str, body: dict[str, Any]) -> Order:
-    rules = {"reason": rf"[^\x00-\x1f\x7f]{{0,{LONGEST_REASON}}}", "who": WHO}
+    rules = {"reason": rf"[^\x00-\x1f\x7f\ud800-\udfff]{{0,{LONGEST_REASON}}}", "who": WHO}
     if COMMANDS[name].version:
         rules["version"] = VERSION
         if "version" not in body:

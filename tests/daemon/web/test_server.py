@@ -158,13 +158,17 @@ async def test_commands_carry_who_and_why(client: Client) -> None:
         ("pause", {"reason": "x" * 201}, 400),
         ("pause", {"reason": "line\nbreak"}, 400),
         ("pause", {"reason": 7}, 400),
+        ("pause", {"reason": "\ud800"}, 400),
         ("pause", [1], 400),
         ("rollback", {}, 409),
         ("reload", {}, 500),
     ],
 )
 async def test_what_is_refused(client: Client, path: str, body: Any, status: int) -> None:
-    """Each refusal is a document with what is wrong; a bug's details stay in the log."""
+    """Each refusal is a document with what is wrong; a bug's details stay in the log.
+
+    Half of a surrogate pair is no text: the journal could not write it, and the daemon would end.
+    """
     got, said = await client("POST", f"{V1}/{path}", json=body)
     assert (got, set(said["error"])) == (status, {"what", "where", "mend"})
     assert "secret" not in json.dumps(said)
@@ -179,6 +183,7 @@ async def test_methods_and_paths_that_are_none(client: Client) -> None:
     assert (await client("POST", f"{V1}/pause", data=b"{" * 20_000))[0] == 413
     headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
     assert (await client("POST", f"{V1}/pause", data=b"{", headers=headers))[0] == 400
+    assert (await client("POST", f"{V1}/pause", data=b"\xff\x11", headers=headers))[0] == 400
     assert (await client("POST", f"{V1}/pause", data=b"[" * 10_000, headers=headers))[0] == 400
     assert (await client("POST", f"{V1}/pause", data="x"))[0] == 415
 
