@@ -1,5 +1,6 @@
 """Risk: each limit has its name, exits are never its business, and loss limits stick as they say."""
 
+import json
 from decimal import Decimal
 
 import numpy as np
@@ -145,3 +146,19 @@ def test_position_size_by_risk_per_trade() -> None:
             overshoot = abs(t.close_price - t.stop_price)
             asked = 10.0 * (distance + overshoot) / distance
             assert float(-t.pnl) == pytest.approx(asked, rel=0.1)
+
+
+def test_losses_survive_a_restart() -> None:
+    """What was lost since midnight and since the peak is known again from what was kept, as JSON has it."""
+    limits = Limits(max_daily_loss=10.0, max_drawdown=25.0)
+    first, second = Risk(limits, 1000.0), Risk(limits, 1000.0)
+    first.mark("EUR_USD", NOON, 20.0, 1000.0)
+    first.mark("EUR_USD", NOON + DAY, 20.0, 1000.0)
+    first.mark("EUR_USD", NOON + DAY + 1, 10.0, 1000.0)
+    second.recall(json.loads(json.dumps(first.memory())))
+    assert second.veto(entry(time=NOON + DAY + 2, quote_time=NOON + DAY + 2)) == "daily_loss"
+    assert second.used() == first.used()
+    second.mark("EUR_USD", NOON + 2 * DAY, 10.0, 1000.0)
+    assert second.tripped == ""
+    second.mark("EUR_USD", NOON + 2 * DAY, -5.0, 1000.0)
+    assert second.tripped == "drawdown"
