@@ -13,13 +13,15 @@ WORKDIR /app
 COPY requirements.txt constraints.txt ./
 RUN --mount=type=cache,target=/root/.cache/pip \
     PIP_EXTRA_INDEX_URL=${PIP_EXTRA_INDEX_URL} pip install --requirement requirements.txt --constraint constraints.txt setuptools
-COPY pyproject.toml README.md LICENSE ./
+# The source is only copied, so that a change of it is built in seconds.
+RUN echo /app > "$(python -c 'import site; print(site.getsitepackages()[0])')/micro-trader.pth" \
+    && printf '#!/opt/venv/bin/python\nimport sys\nfrom daemon.cli import main\nsys.exit(main())\n' > /opt/venv/bin/micro-trader \
+    && chmod 755 /opt/venv/bin/micro-trader
+COPY LICENSE ./
 COPY broker broker
 COPY strategy strategy
 COPY training training
 COPY daemon daemon
-RUN pip install --no-cache-dir --no-deps --no-build-isolation --no-index --disable-pip-version-check . \
-    && rm -rf build ./*.egg-info
 WORKDIR /var/lib/micro-trader
 USER 10001:10001
 EXPOSE 8787
