@@ -5,7 +5,7 @@ import { evidence, outlook, side, vetoed, why } from "/static/why.js";
 
 const $ = (id) => document.getElementById(id);
 const MODES = ["REPLAY", "PAPER", "PRACTICE", "LIVE"];
-const STATES = { resume: "trading", pause: "paused", reduce: "reducing", halt: "HALTED" };
+const STATES = { resume: "trading", pause: "paused", reduce: "reducing", flatten: "flattened and paused", halt: "HALTED" };
 const ROWS = 50;
 
 // The mode is said by word and colour, in the bar that stays in sight, and in the tab's title.
@@ -18,7 +18,7 @@ export function showStatus(status) {
   const age = status.streams.prices?.age_s;
   say($("age"), `last tick ${age === null || age === undefined ? "never" : `${number(age)} s ago`}`);
   for (const button of document.querySelectorAll(".buttons [data-command]")) {
-    if (button.dataset.command !== "flatten") button.setAttribute("aria-pressed", button.dataset.command === status.state);
+    button.setAttribute("aria-pressed", button.dataset.command === status.state);
   }
   showStreams(status);
   showJobs(status);

@@ -10,7 +10,10 @@ const VETOES = {
   exposure: "too much would be at stake",
   gap: "quotes were missed",
   halted: "halted by an operator",
+  hours: "outside the hours of trading",
   illegal: "not possible from this position",
+  news: "news are due or just out",
+  no_model: "no model is the best",
   no_rate: "no rate to the account's currency",
   not_ready: "the account is not in step",
   order_rate: "too many orders in a minute",
@@ -19,6 +22,8 @@ const VETOES = {
   size: "it would be less than one unit",
   spread: "the spread is too wide",
   stale: "the price is too old",
+  synthetic: "the model learned on a synthetic market alone",
+  untrained: "the model never learned anything",
   weekend: "the week is about to end",
 };
 

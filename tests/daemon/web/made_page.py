@@ -99,7 +99,7 @@ class Shown:
         self.orders.append(order)
         if order.command == "swap":
             raise BadInput("no such model", where=HOSTILE)
-        self.state = {"flatten": "pause"}.get(order.command, order.command)
+        self.state = order.command
         return {"state": self.state}
 
     def _position(self) -> dict[str, Any]:

@@ -28,7 +28,7 @@ ARGS = (
 ).split()
 TOKEN = "a-token-of-the-tests-0123456789"
 DESKTOP, PHONE = (1280, 800), (390, 844)
-WAIT_MS = 30_000
+WAIT_MS = 60_000
 
 
 class Tab:
@@ -109,7 +109,7 @@ async def test_a_running_daemon_is_shown_and_obeyed(tmp_path: Path) -> None:
             await command(seen, "Pause", "paused")
             await command(seen, "Resume", "trading")
             await command(seen, "Reduce", "reducing", "let it run down")
-            await command(seen, "Flatten", "paused", "enough")
+            await command(seen, "Flatten", "flattened", "enough")
             await seen.says("#position", "flat")
             for key in keys:
                 await press(seen, f"swap in {key}")
@@ -132,7 +132,7 @@ async def press(seen: Tab, name: str, reason: str = "") -> None:
     if await seen.page.locator("#confirm[open]").count():
         await seen.page.fill("#reason", reason)
         await seen.page.get_by_role("button", name="Yes").click()
-    await seen.says("#said", ": done at")
+    await seen.says("#said", f"{name.split()[0].lower().replace('roll', 'rollback')}: done at")
 
 
 async def command(seen: Tab, name: str, state: str, reason: str = "") -> None:

@@ -7,6 +7,7 @@ import pytest
 from daemon.web.guard import HEADERS
 from daemon.web.routes import COMMANDS, VIEWS
 from daemon.web.server import STATIC
+from strategy import risk
 
 VENDORED = "lightweight-charts.js"
 SCRIPTS = sorted(path for path in STATIC.glob("*.js") if path.name != VENDORED)
@@ -49,6 +50,13 @@ def test_the_page_and_the_api_agree() -> None:
     assert set(buttons) | {"swap"} <= set(COMMANDS)
     assert {name for name, rest in buttons.items() if "data-confirm" in rest} == set(buttons) - {"pause", "resume"}
     assert set(re.findall(r"\bget\([\"`](\w+)", EVERYTHING)) == set(VIEWS) - {"config"}
+
+
+def test_each_veto_of_risk_is_put_in_words() -> None:
+    """The page says of every name that risk vetoes by what it means."""
+    names = set(re.findall(r"`(\w+)`", (risk.__doc__ or "").partition("Losses")[0]))
+    assert {"daily_loss", "spread", "weekend"} <= names
+    assert {name for name in names if not re.search(rf"^  {name}: \"", CODE["why.js"], re.MULTILINE)} == set()
 
 
 def test_the_charts_licence_comes_along() -> None:
