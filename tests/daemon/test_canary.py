@@ -61,7 +61,7 @@ def test_answers_that_will_not_do(answer: Choice, words: str) -> None:
 
 
 def test_a_slow_model_is_refused() -> None:
-    """One slow answer in a hundred is let pass, more are not."""
+    """By its median answer: single slow ones are the machine's."""
 
     def slow(_: Observation) -> Choice:
         sleep(0.002)
