@@ -45,6 +45,7 @@ JOURNAL = "journal.db"
 COMPANY_S = 1.0
 SNAPSHOT_EVERY = 60  # rounds of company
 READY_S = 0.02
+JOBS_S = 1.0  # of the two that a stop may take
 SWITCH_S = 0.0005  # longest that another thread keeps the interpreter while the loop waits for it
 
 
@@ -153,7 +154,7 @@ class Daemon:
         finally:
             body.days.abandon()
             tape.close()
-            await asyncio.gather(*self._jobs)
+            await self._let_jobs_end()
 
     async def _work(self, body: Body, transport: Transport, registry: Registry, tape: Recorder) -> None:
         service, account = body.service, body.account
@@ -240,6 +241,13 @@ class Daemon:
 
     def _aside(self, job: Callable[[], object]) -> None:
         self._jobs.append(asyncio.get_running_loop().run_in_executor(None, job))
+
+    async def _let_jobs_end(self) -> None:
+        """Wait for what other threads write, but not for long: it is there whole or not at all."""
+        if self._jobs:
+            done, _ = await asyncio.wait(self._jobs, timeout=JOBS_S)
+            for job in done:
+                job.result()
 
     def _missed(self) -> None:
         assert self._tasks is not None, "prices are missed while it runs"

@@ -44,6 +44,19 @@ async def durable(self):
         os.kill(os.getpid(), signal.SIGKILL)
 OrderLog.durable = durable
 """
+A_BUG = """
+import os
+from broker.oanda import Filled
+from daemon.desk import Desk
+from daemon.events import Told
+real, left = Desk.apply, int(os.environ["FILLS_LEFT"])
+def apply(self, event):
+    global left
+    real(self, event)
+    left -= isinstance(event, Told) and isinstance(event.event, Filled)
+    assert left >= 0, "a bug"
+Desk.apply = apply
+"""
 RUN = "import sys; from daemon.cli import main; sys.exit(main(sys.argv[1:]))"
 
 
@@ -148,6 +161,31 @@ async def test_killed_between_journal_and_send(tmp_path: Path, ticks: Path) -> N
     assert len(unsent) == 1
     assert unsent[0] not in sent
     assert len(sent) == len(set(sent)) > 2
+    assert main(["audit", "--state", str(tmp_path / "state")]) == 0
+
+
+async def test_ended_by_a_bug_in_the_middle_of_an_input(tmp_path: Path, ticks: Path) -> None:
+    """A fill half applied: it is not on record, nor what was heard while dying; the next start reads it again."""
+    config = config_of(tmp_path / "config.toml", TEXT, tmp_path / "state")
+    async with emulator([ticks], config) as (made, environ):
+        first = await start(tmp_path, environ | {"FILLS_LEFT": "4"}, A_BUG + RUN)
+        assert await asyncio.wait_for(first.wait(), 90) == 1
+        assert "AssertionError: a bug" in said(tmp_path)
+        before = decisions(tmp_path)
+        second = await start(tmp_path, environ)
+        await until(lambda: decisions(tmp_path) > before + 20)
+        second.send_signal(signal.SIGTERM)
+        assert await second.wait() == 0
+        transactions = made.exchange.account.transactions
+        filled = [
+            one["orderID"] for one in transactions if one["type"] == "ORDER_FILL" and one["reason"][:6] == "MARKET"
+        ]
+        sent = {one["clientExtensions"]["id"] for one in transactions if one["id"] in filled}
+    with closing(sqlite3.connect(tmp_path / "state" / "journal.db")) as db:
+        cursor = db.execute("SELECT cursor FROM oanda_accounts").fetchone()[0]
+        ended = {name for (name,) in db.execute("SELECT id FROM oanda_orders WHERE outcome = 'filled'")}
+    late = {one["clientOrderID"] for one in transactions if one["type"] == "ORDER_FILL" and int(one["id"]) > cursor}
+    assert sent - late <= ended <= sent
     assert main(["audit", "--state", str(tmp_path / "state")]) == 0
 
 

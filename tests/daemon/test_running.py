@@ -5,7 +5,9 @@ import os
 import signal
 import socket
 import sqlite3
+import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
@@ -14,7 +16,9 @@ from pathlib import Path
 import pytest
 
 from broker.emulator import Emulator
+from daemon import running
 from daemon.cli import main
+from daemon.config import Config
 from daemon.console import Ui
 from daemon.journal.reading import marked
 from daemon.running import Daemon
@@ -124,6 +128,29 @@ async def test_a_second_daemon_is_refused(tmp_path: Path, ticks: Path) -> None:
         assert "in use by daemon" in (tmp_path / "log").read_text()
         one.stop()
         assert await living is False
+
+
+async def test_a_stop_waits_for_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What packs or copies may take long; a stop may not. What has failed by then is told."""
+    monkeypatch.setattr(running, "JOBS_S", 0.01)
+    packed = threading.Event()
+    daemon = Daemon(Config(), {}, Config, Ui(json=True))
+    daemon._aside(packed.wait)
+    await daemon._let_jobs_end()
+    assert not packed.is_set()
+    packed.set()
+    daemon._aside(lambda: int("no number"))
+    monkeypatch.setattr(running, "JOBS_S", 60.0)
+    with pytest.raises(ValueError, match="no number"):
+        await daemon._let_jobs_end()
+
+
+def test_the_end_waits_for_nobody(tmp_path: Path) -> None:
+    """Once all is closed the process is gone, whatever a thread still does; what was said is said."""
+    code = "import threading, time; from daemon.commands.run import leave\n"
+    code += "threading.Thread(target=time.sleep, args=(10**6,)).start(); print('said'); leave()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=240)
+    assert done.stdout == b"said\n"
 
 
 @pytest.mark.parametrize("key", ["stop_sigma", "max_daily_loss", "max_drawdown", "max_quote_age_s"])
