@@ -49,7 +49,8 @@ def _ask(strategy: Strategy, seen: Sequence[Observation], longest_ms: float) -> 
         if fault := fault_of(choice, observation):
             raise NotFit(f"asked about {observation.instrument.name} as it was lately, its answer {fault}")
     if times and (middle := sorted(times)[len(times) // 2] / MILLISECOND_NS) > longest_ms:
-        raise NotFit(f"a decision takes it {middle:.1f} ms, longer than {longest_ms:g}: see [validation] max_decision_ms")
+        limit = f"longer than {longest_ms:g}: see [validation] max_decision_ms"
+        raise NotFit(f"a decision takes it {middle:.1f} ms, {limit}")
 
 
 def fault_of(choice: Choice, seen: Observation) -> str:
