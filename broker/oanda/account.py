@@ -201,11 +201,12 @@ class Account:
         price = self._market.fresh(order.instrument)
         refusal = self._refusal(order, price)
         body = None if refusal else self._body(order, price)
+        alone = not self._in_flight(order.instrument)
         self._log.intend(order)
         if body is None:
             self._end(order, "cancelled" if refusal == POSITION_GONE else "rejected", refusal)
             return
-        self._begin(self._place(order, body))
+        self._begin(self._place(order, body, alone))
 
     def _body(self, order: Order, price: Price | None) -> dict[str, Any]:
         instrument = self.book.instruments[order.instrument]
@@ -238,10 +239,10 @@ class Account:
         )
         return next((name for name, hit in checks if hit), "")
 
-    async def _place(self, order: Order, body: dict[str, Any]) -> None:
+    async def _place(self, order: Order, body: dict[str, Any], alone: bool) -> None:
         book = self.book
         await self._log.durable()
-        if order.opens and (spoilt := await self._spoilt(order)):
+        if order.opens and (spoilt := await self._spoilt(order, alone)):
             self._end(order, "rejected", spoilt)
             return
         try:
@@ -266,19 +267,21 @@ class Account:
         if book.gap or not self._ended(order):
             self.keeper.wake()
 
-    async def _spoilt(self, order: Order) -> str:
-        """Wait for the ends of what was sent before an entry; then why the entry may not go any more, or ""."""
-        waited = False
+    async def _spoilt(self, order: Order, alone: bool) -> str:
+        """Wait for the ends of what was sent before an entry; then why the entry may not go any more, or "".
+
+        Args:
+            alone: nothing was on its way when it was decided, so that it counted on nothing.
+        """
         while earlier := list(takewhile(lambda one: one.order.id != order.id, self._in_flight(order.instrument))):
             if any(intent.outcome is Outcome.UNKNOWN for intent in earlier):
                 return "unresolved"
-            waited = True
             await self.book.changed()
         if self._market.fresh(order.instrument) is None:
             return "stale"
         held = self.position(order.instrument)
         adds = held * order.opens > 0 or (held and order.reason == "entry")
-        return "not_flat" if waited and adds else ""
+        return "not_flat" if adds and not alone else ""
 
     def _in_flight(self, instrument: str) -> list[Intent]:
         """Its orders that have not ended, oldest first."""

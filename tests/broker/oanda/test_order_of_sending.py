@@ -35,13 +35,23 @@ def test_an_entry_waits_for_the_exit_before_it(fault: str, reason: str, held: in
     run(main)
 
 
-def test_a_reversal_never_adds() -> None:
-    """Where the reversal before it was refused, one back would add to the position that is still there."""
+@pytest.mark.parametrize("slow", [False, True])
+def test_a_reversal_never_adds(slow: bool) -> None:
+    """Where the reversal before it was refused, one back would add to the position that is still there; also where
+    the refusal came while the disk still took down the one back (faults of the service, seed 16)."""
 
     async def main() -> None:
         async with rig(Desk()) as made:
             made.account.submit(entry(1))
             await made.until(lambda: made.account.position(EUR_USD) == 1000)
+            waiting = []
+
+            async def durable() -> None:
+                waiting.append(1)
+                if slow and len(waiting) == 2:
+                    await made.until(lambda: made.heard.of(Ended))
+
+            made.log.durable = durable
             made.desk.script = ["bad:NO"]
             made.account.submit(order(2, -2000, reason="reverse"))
             made.account.submit(order(3, 2000, reason="reverse"))
