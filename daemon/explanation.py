@@ -17,6 +17,8 @@ MEANINGS = {
     "daily_loss": "the day's loss reached [risk] max_daily_loss",
     "drawdown": "the loss from the peak of equity reached [risk] max_drawdown",
     "weekend": "the week is about to end ([risk] flatten_before_weekend)",
+    "hours": "it was outside of [risk] hours",
+    "news": "news were due ([risk] news_file)",
     "stale": "the last quote was older than [risk] max_quote_age_s",
     "spread": "the spread was wider than [risk] max_spread_pips",
     "size": "the size came to less than one unit",

@@ -5,11 +5,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
+from broker.clock import SystemClock
 from daemon import alive
 from daemon.alive import PATIENCE_S, age_of
 from daemon.cli import main
@@ -66,7 +66,7 @@ def test_health_is_asked_for_little(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "daemon.alive", "train"]
     environ = os.environ | {"STATE_DIRECTORY": str(tmp_path)}
     asked = [subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, check=False)]
-    alive.sign_of(tmp_path, "train").write_text(str(time.time_ns()))
+    alive.sign_of(tmp_path, "train").write_text(str(SystemClock().now()))
     asked.append(subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, check=False))
     assert [one.returncode for one in asked] == [1, 0]
     assert "no sign of life" in asked[0].stderr
