@@ -7,7 +7,8 @@ is evicted again. From the store alone a learner is trained by the rule (habits 
 both drawn uniformly, and without immunity (both by quality). A line says how many pips a bar the market goes with a
 clear trend in what is drawn as events; and of 20,000 unseen bars: what the networks believe that the better entry is
 worth to who is flat (pips, against staying flat), what it was worth to their own policy on that path, the share of bars
-on which they would enter, and what the raw policy and the search earn.
+on which they would enter, by how much they hold it likelier that a clear trend goes on than that it turns, and what the
+raw policy and the search earn.
 """
 
 import argparse
@@ -46,8 +47,8 @@ from training.targets import FLAT, returns
 EDGE20 = features.get("edge20")
 SIZES = sizes_for("edge20", bins=63, value_scale=0.1)
 COLUMNS = (
-    "variant", "market", "seed", "seconds", "drift", "believed", "came true", "would enter", "in market", "pips", "raw",
-    "search pips", "search", "z", "registered",
+    "variant", "market", "seed", "seconds", "drift", "believed", "came true", "would enter", "goes on", "in market",
+    "pips", "raw", "search pips", "search", "z", "registered",
 )  # fmt: skip
 SETTLED = 200
 """Bars at the end of the test that returns are not compared on: what came after them is not known."""
@@ -111,13 +112,13 @@ def measure(market: Any, name: str, store: Path, seed: int, passes: int, recall:
     course.close()
     seconds = time.perf_counter() - began
     unseen = tape_of(market, name, TEST_BARS + WARMUP, 10_000 + seed)
-    believed, true, entries, raw = beliefs(course, unseen)
+    believed, true, entries, onward, raw = beliefs(course, unseen)
     best = optimum(market, name, 10_000 + seed)
     found = searched(course, unseen)
     return [
-        f"{seconds:.0f}", f"{lure:+.3f}", f"{believed:+.2f}", f"{true:+.2f}", f"{entries:.2f}", f"{raw.in_market:.2f}",
-        f"{raw.pips:.1f}", share(raw.pips, best), f"{found.pips:.1f}", share(found.pips, best), f"{able.z:.1f}",
-        "trained" if course.trades(able) else "abstains",
+        f"{seconds:.0f}", f"{lure:+.3f}", f"{believed:+.2f}", f"{true:+.2f}", f"{entries:.2f}", f"{onward:+.3f}",
+        f"{raw.in_market:.2f}", f"{raw.pips:.1f}", share(raw.pips, best), f"{found.pips:.1f}", share(found.pips, best),
+        f"{able.z:.1f}", "trained" if course.trades(able) else "abstains",
     ]  # fmt: skip
 
 
@@ -135,15 +136,16 @@ def share(pips: float, best: float) -> str:
     return f"{pips / best:.3f}" if best > 1.0 else "-"
 
 
-def beliefs(course: Course, unseen: Tape) -> tuple[float, float, float, Score]:
+def beliefs(course: Course, unseen: Tape) -> tuple[float, float, float, float, Score]:
     """Of the learner as it ended: worth of the better entry as believed and as it came, pips, share of bars on which it
-    seems worth its price, and what the raw policy earns."""
+    seems worth its price, P(on) - P(back) of a clear trend, and what the raw policy earns."""
     recipe, networks = course.learner.recipe, course.learner.average
     inputs = torch.from_numpy(course.normaliser.from_all_sides(course.normaliser.of(unseen.rows)))
     choice = course.learner.look(inputs)[0].argmax(-1).numpy()
     with torch.no_grad():
         hidden = networks.representation(inputs[:, FLAT])
         actions = [networks.afterstate(hidden, torch.full((len(hidden),), action)) for action in ENTRY_OR_NOT]
+        said = networks.outcome(actions[0]).softmax(-1).numpy()
         q = torch.stack([networks.expected_value(networks.value(after)) for after in actions], 1).numpy()
     entry = 1 + q[:, 1:].argmax(1)
     greedy: Float64s = np.eye(len(Action))[choice]
@@ -151,11 +153,16 @@ def beliefs(course: Course, unseen: Tape) -> tuple[float, float, float, Score]:
     bars = np.arange(len(unseen))
     believed, true = q[bars, entry] - q[:, 0], came[bars, entry] - came[:, 0]
     pips = unseen.prices.sigma
+    trend = unseen.rows[:, TREND]
+    onward = np.sign(trend) * (said[:, 0] - said[:, -1])
     settled = slice(0, len(bars) - SETTLED)
     return (
-        float((believed * pips).mean()), float((true * pips)[settled].mean()), float((believed > 0.0).mean()),
+        float((believed * pips).mean()),
+        float((true * pips)[settled].mean()),
+        float((believed > 0.0).mean()),
+        float(onward[np.abs(trend) > CLEAR].mean()),
         score(unseen.prices, choice),
-    )  # fmt: skip
+    )
 
 
 def searched(course: Course, unseen: Tape) -> Score:
