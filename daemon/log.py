@@ -32,7 +32,7 @@ def start_log(settings: Log, environ: Mapping[str, str]) -> None:
             *last,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[settings.level.upper()]),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),  # the stream of the moment, should it be replaced
         cache_logger_on_first_use=False,
     )
 
