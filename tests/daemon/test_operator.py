@@ -51,7 +51,7 @@ async def test_nonsense_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture
     said: Said = []
     await done_with(tmp_path, said)
     assert said == []
-    assert "no command" in capsys.readouterr().out
+    assert "no command" in "".join(capsys.readouterr())
 
 
 def test_each_command_has_its_signal() -> None:
