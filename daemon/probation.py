@@ -6,7 +6,6 @@ negative, it is retired, with or without a successor.
 """
 
 import json
-import os
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from broker.errors import BadInput, StorageFault
+from daemon.whole import write_whole
 from training.bootstrap import interval
 
 WATCHED = 200
@@ -120,12 +120,7 @@ def write(path: Path, watch: Watch) -> None:
     Raises:
         StorageFault: it can't be written.
     """
-    aside = path.with_suffix(".part")
     try:
-        with aside.open("w", encoding="utf-8") as file:
-            json.dump(asdict(watch), file)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
+        write_whole(path, json.dumps(asdict(watch)))
     except OSError as error:
         raise StorageFault(f"can't be written: {error.strerror}", where=str(path)) from error

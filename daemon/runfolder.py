@@ -27,6 +27,7 @@ from daemon.runfiles import (
     TRADE_COLUMNS,
     TRADES,
 )
+from daemon.whole import write_whole
 from strategy.plugin import Choice, Observation
 
 BUFFER_BYTES = 1 << 16
@@ -178,25 +179,6 @@ def decision_line(seen: Observation, choice: Choice, target: int, veto: str | No
     except ValueError as error:
         where, mend = f"decision {seen.seq}", "do its weights overflow?"
         raise BadInput(f"{model} answered with a number that is not finite", where=where, mend=mend) from error
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a small file so that it is there whole or not at all, also after a crash."""
-    aside = path.with_name(f".{path.name}.part")
-    try:
-        with aside.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except OSError:
-        aside.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 class _Appender:

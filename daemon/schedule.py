@@ -5,7 +5,6 @@ emulator, or in a test has another one, so what is due is asked for each time th
 """
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from broker.errors import BadInput, StorageFault
 from broker.rfc3339 import parse_rfc3339, rfc3339
+from daemon.whole import write_whole
 
 _EVERY = re.compile(r"every ([1-9][0-9]{0,5})(m|h|d)", re.ASCII)
 _SECONDS = {"m": 60, "h": 3600, "d": 86_400}
@@ -126,12 +126,7 @@ class Schedule:
             raise BadInput("is no record of jobs", where=str(self._kept), mend="remove it") from error
 
     def _write(self) -> None:
-        aside = self._kept.with_suffix(".part")
         try:
-            with aside.open("w", encoding="utf-8") as file:
-                json.dump({job: rfc3339(time) for job, time in self._last.items()}, file)
-                file.flush()
-                os.fsync(file.fileno())
-            aside.replace(self._kept)
+            write_whole(self._kept, json.dumps({job: rfc3339(time) for job, time in self._last.items()}))
         except OSError as error:
             raise StorageFault(f"can't be written: {error.strerror}", where=str(self._kept)) from error

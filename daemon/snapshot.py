@@ -5,13 +5,11 @@ A line with its own length and the digest of the rest stands at the front: half 
 
 import hashlib
 import json
-import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from broker.errors import BadInput, StorageFault
+from broker.errors import BadInput
 
 MAGIC = b"micro-trader snapshot 1 "
 MARK = "\0array"
@@ -68,34 +66,3 @@ def _with_arrays(tree: Any, raw: memoryview) -> Any:
         case list():
             return [_with_arrays(value, raw) for value in tree]
     return tree
-
-
-def write_bytes(path: Path, packed: bytes) -> None:
-    """Write a packed tree so that the file is there whole, or as it was before.
-
-    Raises:
-        StorageFault: the disk failed or is full.
-    """
-    aside = path.with_name(f".{path.name}.part")
-    try:
-        with aside.open("wb") as file:
-            file.write(packed)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except OSError as error:
-        raise StorageFault(f"can't be written: {error.strerror}", where=str(path)) from error
-
-
-def read(path: Path) -> Any:
-    """The tree that was written, None where there is no whole one.
-
-    Raises:
-        StorageFault: the disk failed.
-    """
-    try:
-        return unpack(path.read_bytes())
-    except (FileNotFoundError, BadInput):
-        return None
-    except OSError as error:
-        raise StorageFault(f"can't be read: {error.strerror}", where=str(path)) from error

@@ -17,8 +17,8 @@ from daemon.kernels import must_compile
 from daemon.options import Subparsers, add_command, config_of
 from daemon.reading import add_reading_options, reading_options
 from daemon.report.validation import DOCUMENT, build_validation_report, drawn_curve
-from daemon.runfolder import write_whole
 from daemon.validation import Request, validate
+from daemon.whole import write_whole
 
 EXAMPLE = """\
 micro-trader validate

@@ -15,6 +15,7 @@ from daemon.report.parts import Row, asset, digest, signed, table, tile
 from daemon.report.recording import Recording, TradeRow, read_recording
 from daemon.report.series import TRADE_ROWS, drawn_series
 from daemon.runfiles import REPORT
+from daemon.whole import write_whole
 
 
 def build_report(folder: Path, summary: Mapping[str, Any] | None = None) -> Path:
@@ -28,13 +29,8 @@ def build_report(folder: Path, summary: Mapping[str, Any] | None = None) -> Path
         OSError: the page can't be written.
     """
     page = render(read_recording(folder, summary))
-    path, aside = folder / REPORT, folder / f".{REPORT}.part"
-    try:
-        aside.write_text(page, encoding="utf-8")
-        aside.replace(path)
-    except OSError:
-        aside.unlink(missing_ok=True)
-        raise
+    path = folder / REPORT
+    write_whole(path, page)
     return path
 
 

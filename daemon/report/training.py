@@ -12,6 +12,7 @@ from broker.rfc3339 import rfc3339
 from daemon.report.chart import Said, Series, diagonal, lines
 from daemon.report.parts import Row, asset, digest, signed, table, tile
 from daemon.runfiles import REPORT
+from daemon.whole import write_whole
 from strategy.model import ABSTAINS
 from training.job import TRANSCRIPT
 
@@ -32,17 +33,12 @@ def build_training_report(folder: Path) -> Path:
         BadInput: the transcript is damaged.
         OSError: the page can't be written.
     """
-    path, aside = folder / REPORT, folder / f".{REPORT}.part"
+    path = folder / REPORT
     try:
         page = render(json.loads((folder / TRANSCRIPT).read_text(encoding="utf-8")))
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise BadInput("is not the transcript of a training", where=str(folder / TRANSCRIPT)) from error
-    try:
-        aside.write_text(page, encoding="utf-8")
-        aside.replace(path)
-    except OSError:
-        aside.unlink(missing_ok=True)
-        raise
+    write_whole(path, page)
     return path
 
 

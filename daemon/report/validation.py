@@ -14,6 +14,7 @@ from broker.types import Float64s
 from daemon.report.chart import Series, lines
 from daemon.report.parts import Row, asset, digest, signed, table, tile
 from daemon.runfiles import REPORT
+from daemon.whole import write_whole
 
 DOCUMENT = "validation.json"
 POINTS = 100
@@ -48,13 +49,8 @@ def build_validation_report(folder: Path) -> Path:
         page = render(json.loads(source.read_bytes()))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput(f"is no validation: {error!r}", where=str(source), mend="validate again") from error
-    path, aside = folder / REPORT, folder / f".{REPORT}.part"
-    try:
-        aside.write_text(page, encoding="utf-8")
-        aside.replace(path)
-    except OSError:
-        aside.unlink(missing_ok=True)
-        raise
+    path = folder / REPORT
+    write_whole(path, page)
     return path
 
 

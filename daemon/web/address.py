@@ -6,6 +6,7 @@ from pathlib import Path
 
 from broker.errors import BadInput, StorageFault
 from daemon.web.token import NAME as TOKEN
+from daemon.whole import write_whole
 
 ADDRESS = "api.address"
 
@@ -18,10 +19,8 @@ def kept_address(state: Path, url: str) -> Iterator[None]:
         StorageFault: it can't be written.
     """
     path = state / ADDRESS
-    aside = path.with_suffix(".part")
     try:
-        aside.write_text(url.removeprefix("http://") + "\n", encoding="ascii")
-        aside.replace(path)
+        write_whole(path, url.removeprefix("http://") + "\n")
     except OSError as error:
         raise StorageFault(f"can't be written: {error.strerror}", where=str(path)) from error
     try:
