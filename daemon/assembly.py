@@ -9,7 +9,7 @@ from random import SystemRandom
 from broker.clock import SystemClock
 from broker.durable import Writer
 from broker.errors import BadInput
-from broker.oanda import Account, Event, OrderLog, Price, PriceFeed, Transport, instruments
+from broker.oanda import Account, Event, FeedEvent, OrderLog, Price, PriceFeed, Transport, instruments
 from broker.types import Instrument
 from daemon.canary import NotFit, fit
 from daemon.compose import limits_of, make_lane, make_session, make_strategy, paper_broker
@@ -90,6 +90,11 @@ class Body:
     window: Window
     chosen: Chosen | None
     durable: Callable[[], Awaitable[None]]
+
+    def hear(self, event: FeedEvent) -> None:
+        """What the price stream tells: the window looks on from here, the service acts."""
+        self.window.begin(event)
+        self.service.hear(event)
 
     def open(self) -> None:
         """Begin, or go on; with the limits and the model of now.

@@ -20,7 +20,7 @@ from broker.bars import BarSize
 from broker.clock import SystemClock
 from broker.durable import Threaded, connect
 from broker.errors import BadInput, Transient
-from broker.oanda import Account, Denied, PriceFeed, Recorder, Transport, Unauthorised
+from broker.oanda import Account, Denied, FeedEvent, PriceFeed, Recorder, Transport, Unauthorised
 from broker.oanda.keeping import Keeper
 from broker.types import Bar
 from daemon.assembly import Body, assemble
@@ -170,9 +170,9 @@ class Daemon:
                 service.reconcile()
             size = size_of(self._config)
             await self._warm_up(body, transport, size)
-            listener = service.hear
+            listener: Callable[[FeedEvent], None] = body.hear
             if (control := self._environ.get("OANDA_CONTROL_URL", "")) and account is not None:
-                self._lockstep = Lockstep(control, service.hear, lambda: service.sent, service.guards)
+                self._lockstep = Lockstep(control, body.hear, lambda: service.sent, service.guards)
                 tasks.create_task(self._lockstep.run(account.keeper))
                 listener = self._lockstep.offer
             waits = feed_waits(self._config.oanda, granularity_of(size) or "S5")

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from broker.oanda import FeedEvent, Price
 from broker.rfc3339 import rfc3339
 from broker.types import LONG, Bar, Cancel, Fill, Float64s, Instrument, Order, Trade
 from daemon.canary import ASKED
@@ -63,9 +64,11 @@ class Window:
         self._began = perf_counter_ns()
         self.net_pips = 0.0
 
-    def begin(self) -> None:
-        """An input has arrived: what comes of it counts from here."""
+    def begin(self, event: FeedEvent) -> None:
+        """The price stream said something: the time of what comes of it counts from here."""
         self._began = perf_counter_ns()
+        if isinstance(event, Price):
+            self._metrics.count("ticks_total", event.instrument)
 
     def decided(self, seen: Observation, choice: Choice, target: int, veto: str | None, model: str) -> None:
         """A decision."""

@@ -33,9 +33,7 @@ TABLE: Mapping[str, Metric] = {
     "vetoes_total": Metric("counter", "decisions that risk refused", ("reason",)),
     "orders_total": Metric("counter", "orders that ended", ("outcome",)),
     "trades_total": Metric("counter", "trades completed", ("exit_reason",)),
-    "stage_seconds": Metric("histogram", "time of each stage of a tick's way to an order", ("stage",), SECONDS),
     "tick_to_decision_seconds": Metric("histogram", "from a tick's arrival to the decision it led to", (), SECONDS),
-    "tick_to_order_seconds": Metric("histogram", "from a tick's arrival to the order it led to", (), SECONDS),
     "fill_difference_pips": Metric(
         "histogram", "what a fill cost beyond the quote that was decided on; above 0 is worse", (), PIPS
     ),
@@ -50,8 +48,6 @@ TABLE: Mapping[str, Metric] = {
     "model_info": Metric("gauge", "1 for the model that decides", ("version",)),
     "feature_drift": Metric("gauge", "largest shift of a feature's mean since training, in its deviations"),
     "model_drift": Metric("gauge", "mean log-loss of the outcome probabilities over the last decisions, nats"),
-    "store_steps": Metric("gauge", "steps in the experience store"),
-    "journal_waiting": Metric("gauge", "journal entries that are not on disk yet"),
     "disk_free_bytes": Metric("gauge", "free space where the state is kept"),
     "job_runs_total": Metric("counter", "jobs that ended", ("job", "outcome")),
     "job_running": Metric("gauge", "1 while a job runs", ("job",)),

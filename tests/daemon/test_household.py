@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+
 from broker.emulator import Emulator
 from daemon.assembly import why_not
 from daemon.cli import main
@@ -23,6 +25,7 @@ from daemon.memory import RULING
 from daemon.models import BUNDLED, Chosen
 from daemon.operator import SIGNALS
 from daemon.school import training_files
+from daemon.web.address import address
 from daemon.web.routes import COMMANDS
 from strategy.model import load
 from tests.daemon.test_running import until
@@ -64,6 +67,17 @@ class Running:
         out, err = await done.communicate()
         assert done.returncode == code, err.decode()
         return json.loads(out) if out else err.decode()
+
+    async def metric(self, name: str) -> float:
+        """A metric, as Prometheus would read it."""
+        host, port, token = await asyncio.to_thread(address, self.folder / "state")
+        headers = {"Authorization": f"Bearer {token}"}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"http://{host}:{port}/metrics", headers=headers) as answer,
+        ):
+            lines = (await answer.text()).splitlines()
+        return float(next(line for line in lines if line.startswith(f"micro_trader_{name} ")).split()[-1])
 
     def decisions(self) -> list[dict[str, Any]]:
         """The decision logs, as far as they are written."""
@@ -133,6 +147,7 @@ async def test_what_an_operator_says_is_done_and_on_record(tmp_path: Path) -> No
         wanted = [row for row in it.decisions()[count + 2 :] if row["action"] in ("BUY", "SELL")]
         assert {row["veto"] for row in wanted} <= {"paused"}
         assert (await it.command("resume"))["state"] == "resume"
+        assert await it.metric('ticks_total{instrument="EUR_USD"}') > 40
         assert "no model" in await it.command("swap", "ffffffff", code=2)
         assert "already" not in await it.command("reload")
         for n, number in enumerate(SIGNALS):

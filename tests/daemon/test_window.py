@@ -4,6 +4,7 @@ import json
 import math
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,10 @@ import pytest
 
 from broker.bars import BarSize
 from broker.ledger import Ledger
+from broker.oanda import Beat, Price
 from broker.types import MINUTE, Action, Bar, Fill, Order
 from daemon.web import Hub, Metrics, Query
+from daemon.web.metrics import TABLE
 from daemon.window import Window
 from strategy.baselines import Hold
 from strategy.features import CHANGE, OUTCOME_S
@@ -136,3 +139,25 @@ def test_what_a_start_folds_is_kept_and_not_told(lane: Lane) -> None:
     window.told = True
     window.traded(trade(3.0), Fill("", 0, "EUR_USD", -1, 1, 1, 2, "stop"))
     assert followed == [("m", 3.0)]
+
+
+def test_a_decision_is_timed_from_what_led_to_it(lane: Lane, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not from the start of the daemon; each price counts as a tick, a heartbeat does not."""
+    clock = iter([0, 7_000_000_000, 9_000_000_000, 9_000_300_000])
+    monkeypatch.setattr("daemon.window.perf_counter_ns", lambda: next(clock))
+    metrics = Metrics()
+    window = opened(Window([lane], Hub(), metrics))
+    window.begin(Price(9, "EUR_USD", 138000, 138010, (), (), tradeable=True))
+    window.begin(Beat(10))
+    window.decided(observation(0), searched(), 0, None, "m")
+    text = metrics.exposition().decode()
+    assert 'micro_trader_tick_to_decision_seconds_bucket{le="0.0005"} 1.0' in text
+    assert 'micro_trader_tick_to_decision_seconds_bucket{le="0.0002"} 0.0' in text
+    assert 'micro_trader_ticks_total{instrument="EUR_USD"} 1.0' in text
+
+
+def test_no_metric_is_an_empty_promise() -> None:
+    """Each metric of the table is set somewhere in the daemon."""
+    daemon = Path(__file__).parents[2] / "daemon"
+    text = "".join(path.read_text() for path in daemon.rglob("*.py") if path.name != "metrics.py")
+    assert [name for name in TABLE if f'"{name}"' not in text] == []
