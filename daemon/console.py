@@ -155,8 +155,9 @@ def _is_row_list(value: object) -> bool:
 
 
 def _rows_table(name: str, rows: Sequence[Mapping[str, Any]]) -> Table:
+    """What nests has no column: `--json` and the command for one row show it."""
     table = Table(title=escape(name), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    columns = list(dict.fromkeys(key for row in rows for key in row))
+    columns = dict.fromkeys(key for row in rows for key, value in row.items() if not isinstance(value, Mapping))
     for column in columns:
         numeric = all(isinstance(row.get(column), int | float | None) for row in rows)
         table.add_column(escape(column), justify="right" if numeric else "left", overflow="fold")

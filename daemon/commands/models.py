@@ -129,11 +129,13 @@ def _verdict(verdict: dict[str, Any] | None) -> dict[str, Any] | None:
 
 def _row(registry: Registry, key: str, state: State) -> dict[str, Any]:
     manifest, verdict = registry.folders.manifest(key), registry.verdict(key) or {}
-    damage = registry.folders.damage(key)
+    damage, metrics = registry.folders.damage(key), manifest.get("metrics") or {}
     return {
         "version": key,
         "state": state.value,
+        "status": manifest.get("status"),
         "parent": manifest.get("parent"),
+        "held_out_z": metrics.get("held_out", {}).get("z"),
         "metrics": manifest.get("metrics"),
         "passed": verdict.get("gate", {}).get("passed"),
         "quality_score": verdict.get("quality_score"),
