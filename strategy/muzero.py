@@ -24,7 +24,7 @@ class Settings:
     """The strategy's settings.
 
     Attributes:
-        simulations: model evaluations a decision.
+        simulations: model evaluations a decision; 0: the network's own policy, without search (`gumbel`).
         root: `gumbel` or `muzero`.
         allow_reverse: the opposite side is legal in a position.
         gumbel_scale: of the root's Gumbel noise; 0: none, decisions are a function of the observation alone.
@@ -157,8 +157,10 @@ def _settings(given: dict[str, Any]) -> Settings:
     settings = Settings(**given)
     if settings.root not in ("gumbel", "muzero"):
         raise BadInput(f"unknown root {settings.root!r}", where="model.root", mend="gumbel or muzero")
-    if not 1 <= settings.simulations <= 10_000:
-        raise BadInput(f"{settings.simulations} simulations", where="model.simulations", mend="1 to 10000")
+    least = 0 if settings.root == "gumbel" else 1
+    if not least <= settings.simulations <= 10_000:
+        mend = f"{least} to 10000 with the root {settings.root}"
+        raise BadInput(f"{settings.simulations} simulations", where="model.simulations", mend=mend)
     shares = 0.0 <= settings.dirichlet_share <= 1.0 and settings.dirichlet_alpha > 0.0 and settings.gumbel_scale >= 0.0
     if not shares:
         raise BadInput("noise out of range", where="strategy muzero", mend="shares in 0..1, scales not negative")

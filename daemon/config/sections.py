@@ -189,7 +189,12 @@ class Model:
     )
     features: str = key("edge20", "feature set; a model made for another one is refused", NOT_EMPTY)
     warmup_bars: int = key(512, "closed bars before the first decision", between(160, 1_000_000), "bars")
-    simulations: int = key(25, "simulations of the search for each decision", between(1, 100_000), "simulations")
+    simulations: int = key(
+        25,
+        "simulations of the search for each decision; 0: the network's own policy",
+        between(0, 10_000),
+        "simulations",
+    )
     root: str = key("gumbel", "how the search chooses at its root", one_of("gumbel", "muzero"))
     allow_untrained: bool = key(
         False, "whether the daemon may trade with an untrained model; a replay always may, and says so"

@@ -16,6 +16,8 @@ from strategy import features
 from strategy.model import ABSTAINS, load
 from strategy.muzero import MuZero, NotFinite
 from strategy.plugin import Choice, Context, Observation, Strategy
+from strategy.search import new_search
+from strategy.search_tree import ROOT, rules
 from training.export import export, sizes_for, untrained, write_folder
 from training.networks import Networks
 
@@ -76,6 +78,25 @@ def test_choices_are_legal_and_evident(
         assert legal or (share == 0.0 and visits == 0)
 
 
+@settings(max_examples=20)
+@given(seed=st.integers(0, 10**6), side=st.sampled_from([-1, 0, 1]), noise=st.booleans())
+def test_without_simulations_the_network_plays_alone(folder: Path, seed: int, side: int, noise: bool) -> None:
+    """0 simulations: the network's own policy over the legal actions, its own value, and nothing visited."""
+    model, seen = load(folder), observation(seed, side)
+    assert seen.features is not None
+    kernels = new_search(model.network(), rules(simulations=1))
+    kernels.work.features[0] = (seen.features - model.mean) / model.deviation
+    kernels.roots.side[0], kernels.roots.legal[0] = side, seen.legal
+    kernels.run()
+    priors = kernels.tree.edges[0, ROOT]["prior"]
+    choice = strategy(folder, simulations=0, gumbel_scale=float(noise)).decide(seen)
+    assert choice.policy == pytest.approx(priors.tolist(), abs=1e-12)
+    assert choice.value == pytest.approx(float(kernels.tree.nodes[0, ROOT]["raw"]), abs=1e-12)
+    assert (choice.visits, choice.q) == ((0,) * 4, (None,) * 4)
+    assert choice.outcome is not None
+    assert sum(choice.outcome) == pytest.approx(1.0, abs=1e-12)
+
+
 def decisions(decider: MuZero, count: int = 12) -> list[Choice]:
     """A run of decisions."""
     return [decider.decide(observation(k, k % 3 - 1)) for k in range(count)]
@@ -133,7 +154,15 @@ def test_what_is_not_finite_stops(folder: Path, odd: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"root": "alpha"}, {"simulations": 0}, {"sims": 5}, {"dirichlet_share": 2.0}, {"gumbel_scale": -1.0}]
+    "wrong",
+    [
+        {"root": "alpha"},
+        {"simulations": -1},
+        {"root": "muzero", "simulations": 0},
+        {"sims": 5},
+        {"dirichlet_share": 2.0},
+        {"gumbel_scale": -1.0},
+    ],
 )
 def test_wrong_settings_are_refused(folder: Path, wrong: dict[str, Any]) -> None:
     """A setting that is unknown or out of range is named."""
