@@ -5,10 +5,10 @@
 
 A cell is a market, a file size, a feature set and a seed: it trains a candidate from scratch on one path, replays it on
 20,000 unseen bars of another, and divides its pips per 1000 bars by what the optimal policy earns on that path. Beside
-it stands the best fitted EMA rule. Besides the five markets there are the same kinds with other parameters, another pip
-and ten times the volatility and spread (`OTHERS`). Without `--markets` and the like, all that the table asks for runs.
-A finished cell is kept under a hash of its settings and of the program's code; changed code makes it stale. `--show`
-prints what is kept and runs nothing.
+it stand its network alone, without search, and the best fitted EMA rule. Besides the five markets there are the same
+kinds with other parameters, another pip and ten times the volatility and spread (`OTHERS`). Without `--markets` and the
+like, all that the table asks for runs. A finished cell is kept under a hash of its settings and of the program's code;
+changed code makes it stale. `--show` prints what is kept and runs nothing.
 """
 
 import argparse
@@ -137,11 +137,14 @@ def run(cell: Cell, market: Any, folder: Path) -> dict[str, Any]:
     limits = ("--minutes", str(cell.minutes), "--workers", str(cell.workers), "--from", "scratch")
     learned = command("train", str(train), *limits, *common)
     replayed = command("replay", str(test), "--model", learned["version"], "--out", str(folder / "run"), *common)
+    with config.open("a") as alone:
+        alone.write("simulations = 0\n")
+    unsearched = command("replay", str(test), "--model", learned["version"], "--out", str(folder / "raw"), *common)
     decided = decisions(folder / "run" / "decisions.jsonl")
     mid, _ = market.path(cell.market, TEST_BARS + WARMUP, unseen)
-    pips = replayed["net_pips"] / len(decided) * 1000.0
     return {
-        "pips": pips,
+        "pips": replayed["net_pips"] / len(decided) * 1000.0,
+        "raw": unsearched["net_pips"] / len(decided) * 1000.0,
         "trades": replayed["trades"] / len(decided) * 1000.0,
         "in_market": float(np.mean([line["position"] != 0 for line in decided])),
         "calibration": calibration(decided, mid[WARMUP:]),
@@ -221,7 +224,7 @@ def show(cell: Cell, result: Mapping[str, Any]) -> None:
     """One line of the table."""
     share = result["pips"] / result["optimum"] if cell.wanted is not None else None
     kept = share >= cell.wanted if share is not None and cell.wanted is not None else rests(result)
-    figures = [f"{result[name]:.2f}" for name in ("pips", "optimum", "ema_rule", "trades", "in_market")]
+    figures = [f"{result[name]:.2f}" for name in ("pips", "raw", "optimum", "ema_rule", "trades", "in_market")]
     error = result["calibration"]
     columns = (
         cell.market, cell.bars, cell.features, cell.seed, "-" if share is None else f"{share:.3f}", *figures,
