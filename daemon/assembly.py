@@ -8,7 +8,7 @@ from random import SystemRandom
 
 from broker.clock import SystemClock
 from broker.durable import Writer
-from broker.errors import BadInput
+from broker.errors import BadInput, StorageFault
 from broker.oanda import Account, Event, FeedEvent, OrderLog, Price, PriceFeed, Transport, instruments
 from broker.types import Instrument
 from daemon.canary import NotFit, fit
@@ -235,7 +235,7 @@ class Makers:
         """
         try:
             chosen = self._chosen(version)
-        except BadInput as error:
+        except (BadInput, StorageFault) as error:
             raise NotFit(str(error)) from error
         made = fit(lambda: self._make(chosen), lately, longest_ms)
         self._made[str(chosen.path)] = made

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from time import perf_counter_ns
 
-from broker.errors import BadInput, Refused
+from broker.errors import BadInput, Refused, StorageFault
 from strategy.plugin import Choice, Observation, Strategy
 
 MILLISECOND_NS = 1_000_000
@@ -36,7 +36,7 @@ def fit(
         for strategy, seen in zip(make(), lately, strict=True):
             _ask(strategy, seen[-ASKED:], longest_ms)
         return make()
-    except BadInput as error:
+    except (BadInput, StorageFault) as error:
         raise NotFit(str(error)) from error
 
 

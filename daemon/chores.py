@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from broker.errors import BadInput
 from broker.rfc3339 import rfc3339
 from broker.types import DAY
 from daemon.config import Config
@@ -60,9 +61,18 @@ def chores_of(config: Config, registry: Registry) -> Chores:
 
 
 def day_figures(runs: Path, day: str) -> dict[str, Any]:
-    """The figures of a day's folders, of which a day with restarts has several."""
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(runs.glob(f"{day}*/{SUMMARY}"))]
-    if not found:
-        return {"day": day, "trades": 0}
-    together = {name: sum(summary[name] for summary in found) for name in ("trades", "net_pips", "decisions", "orders")}
-    return {"day": day, **{name: found[-1][name] for name in FIGURES}, **together}
+    """The figures of a day's folders, of which a day with restarts has several.
+
+    Raises:
+        BadInput: a summary is damaged.
+    """
+    try:
+        found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(runs.glob(f"{day}*/{SUMMARY}"))]
+        if not found:
+            return {"day": day, "trades": 0}
+        added = {
+            name: sum(summary[name] for summary in found) for name in ("trades", "net_pips", "decisions", "orders")
+        }
+        return {"day": day, **{name: found[-1][name] for name in FIGURES}, **added}
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"a summary is damaged: {error!r}", where=f"{runs / day}*/{SUMMARY}") from error

@@ -7,11 +7,12 @@ waits for the disk does so in another thread.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from broker.errors import BadInput, Refused
+from broker.errors import BadInput, Refused, StorageFault
 from daemon import probation
 from daemon.events import Activated
 from daemon.probation import Fate, Terms, Watch
@@ -47,6 +48,7 @@ class Promotion:
         self._registry, self._kept, self._terms, self._hands = registry, kept, terms, hands
         self._one = asyncio.Lock()
         self._judged: set[tuple[str, str]] = set()
+        self._unread = ""
         self._fate: tuple[Fate, str] | None = None
         self._written = self.watch = probation.read(kept)
         best = registry.best()
@@ -63,7 +65,7 @@ class Promotion:
         if self._fate is not None:
             (fate, why), self._fate = self._fate, None
             await (self.rollback(why) if fate is Fate.ROLLED_BACK else self.retire(why))
-        verdicts = await asyncio.to_thread(self._registry.verdicts)
+        verdicts = await self._verdicts()
         best = self._registry.best()
         for verdict in sorted(verdicts.values(), key=lambda verdict: str(verdict["time"])):
             mark = str(verdict["version"]), str(verdict["time"])
@@ -71,11 +73,26 @@ class Promotion:
                 continue
             self._judged.add(mark)
             states = await asyncio.to_thread(self._registry.states)
-            if states.get(mark[0]) is State.CANDIDATE and await self._judge(verdict):
+            if states.get(mark[0], self._before(mark[0])) is State.CANDIDATE and await self._judge(verdict):
                 return
             if verdict["incumbent_loses"] and best is not None and self._since_promotion(verdict):
                 await self.retire(f"significantly negative out of sample, {verdict['time']}")
                 return
+
+    async def _verdicts(self) -> Mapping[str, Mapping[str, Any]]:
+        """All of them; none while one can't be read, which is told once."""
+        try:
+            return await asyncio.to_thread(self._registry.verdicts)
+        except StorageFault as fault:
+            if self._unread != str(fault):
+                self._unread = str(fault)
+                self._hands.tell("verdict_damaged", {"outcome": "failed", "why": self._unread})
+            return {}
+
+    def _before(self, version: str) -> State:
+        """What a model was whose folder is gone: a candidate, unless something became of it."""
+        known = {change.id: change.state for change in self._registry.history()}
+        return known.get(version, State.CANDIDATE)
 
     async def _judge(self, verdict: Mapping[str, Any]) -> bool:
         """Promote a candidate that passed, reject one that did not; whether another one trades now."""
@@ -85,13 +102,14 @@ class Promotion:
             return False
         try:
             await self.swap(version, passing(verdict))
-        except Refused as refusal:
+        except (BadInput, Refused) as refusal:
             await self._reject(version, str(refusal))
             return False
         return True
 
     async def _reject(self, version: str, why: str) -> None:
-        await asyncio.to_thread(self._registry.reject, version, why)
+        with suppress(BadInput):  # its folder is gone, and nothing is left to mark
+            await asyncio.to_thread(self._registry.reject, version, why)
         self._hands.tell("rejected", {"version": version, "why": why})
 
     def _since_promotion(self, verdict: Mapping[str, Any]) -> bool:

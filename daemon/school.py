@@ -7,12 +7,15 @@ import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from broker.errors import TraderError
 from broker.oanda.recording import PLAIN
 from broker.rfc3339 import rfc3339
+from broker.ticks.writing import ENDINGS
 from broker.types import MINUTE, SECOND
 from daemon.config import Config
 from daemon.jobs import Bounds, Ended, Jobs
@@ -92,11 +95,11 @@ class School:
                 self._ask(job, ["validate"])
             case "backup":
                 folder = self._state / "backups" / rfc3339(self._now())[:19].replace(":", "")
-                self._did(job, await asyncio.to_thread(self._chores.backup, folder))
+                await self._do(job, partial(self._chores.backup, folder))
             case "prune":
-                self._did(job, await asyncio.to_thread(self._chores.prune))
+                await self._do(job, self._chores.prune)
             case "report":
-                self._tell("summary", await asyncio.to_thread(self._chores.report, self._now()))
+                await self._do(job, partial(self._chores.report, self._now()))
 
     def _ask(self, job: str, arguments: Sequence[str]) -> None:
         if self.jobs.ask(job, [*arguments, *self._options]):
@@ -104,8 +107,17 @@ class School:
         else:
             self._tell("job_overlaps", {"job": job, "why": "the one before still waits or runs"})
 
-    def _did(self, job: str, facts: Mapping[str, Any]) -> None:
-        self._tell("job_ended", {"job": job, "outcome": "done", **facts})
+    async def _do(self, job: str, chore: Callable[[], Mapping[str, Any]]) -> None:
+        """Do a chore; one that fails is told, and what trades goes on."""
+        try:
+            facts = await asyncio.to_thread(chore)
+        except (TraderError, OSError) as error:
+            self._tell("job_ended", {"job": job, "outcome": "failed", "detail": str(error)})
+            return
+        if job == "report":
+            self._tell("summary", facts)
+        else:
+            self._tell("job_ended", {"job": job, "outcome": "done", **facts})
 
     def _ended(self, ended: Ended) -> None:
         facts = {"job": ended.job, "outcome": ended.outcome, "seconds": round(ended.seconds, 1)}
@@ -118,10 +130,11 @@ class School:
 def training_files(folder: Path, config: Config) -> list[Path]:
     """Finished recordings to learn from: of each instrument all but the latest share, which validation needs.
 
-    Recordings are named `EUR_USD-2026-01-02.oanda.jsonl.zst`: the day sorts.
+    Recordings are named `EUR_USD-2026-01-02.oanda.jsonl.zst`, history of other formats likewise: the day sorts.
     """
     settings = config.schedule
-    paths = sorted(path for path in folder.rglob("*.jsonl*") if not path.name.endswith(PLAIN) and path.name[0] != ".")
+    found = (path for path in folder.rglob("*-*") if path.name.endswith(ENDINGS) and path.name[0] != ".")
+    paths = sorted((path for path in found if not path.name.endswith(PLAIN)), key=lambda path: path.name)
     chosen: list[Path] = []
     for name, group in groupby(paths, key=lambda path: path.name.partition("-")[0]):
         days = list(group)

@@ -1,6 +1,7 @@
 """Promotion on a real registry: what passed trades, what loses goes, and a restart goes on from there."""
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ from daemon.canary import NotFit
 from daemon.events import Activated
 from daemon.probation import Terms
 from daemon.promotion import Hands, Promotion
+from strategy.model import MANIFEST
 from tests.training.test_registry import made_model
 from training.registry import Registry, State
+
+Harm = Callable[[Path], None]
 
 
 class House:
@@ -26,6 +30,7 @@ class House:
         self.unfit: set[str] = set()
         self.does: list[str] = []
         self.told: list[tuple[str, Mapping[str, Any]]] = []
+        self.harms: dict[tuple[str, str], Callable[[], None]] = {}
         self.hours = 0
 
     def promotion(self, **terms: Any) -> Promotion:
@@ -36,6 +41,10 @@ class House:
     async def _prepare(self, version: str) -> Activated:
         if version in self.unfit:
             raise NotFit("a decision takes it 80.0 ms")
+        self.harms.get(("while it is prepared", version), lambda: None)()
+        if damage := self.registry.folders.damage(version):
+            raise NotFit(damage)
+        self.harms.get(("before it is the best", version), lambda: None)()
         return Activated(0, version, str(self.registry.folders.root / version))
 
     def _activate(self, event: Activated) -> None:
@@ -107,6 +116,67 @@ async def test_a_model_that_is_not_fit_is_refused(house: House) -> None:
     assert "80.0 ms" in str(house.told[-1][1]["why"])
     with pytest.raises(Refused, match=r"80\.0 ms"):
         await promotion.swap(house.keys[1], "by hand")
+
+
+def vanished(folder: Path) -> None:
+    """Gone."""
+    shutil.rmtree(folder)
+
+
+def corrupt(folder: Path) -> None:
+    """A byte flipped."""
+    file = next(path for path in sorted(folder.iterdir()) if path.name != MANIFEST)
+    file.write_bytes(bytes([file.read_bytes()[0] ^ 1]) + file.read_bytes()[1:])
+
+
+@pytest.mark.parametrize("harm", [vanished, corrupt])
+@pytest.mark.parametrize("when", ["before it is looked at", "while it is prepared", "before it is the best"])
+async def test_a_candidate_lost_before_its_promotion_is_refused(house: House, harm: Harm, when: str) -> None:
+    """Its folder vanishes or is damaged between verdict and promotion, at any moment: what traded trades on, the
+    reason is told, once, and the next candidate gets its turn."""
+    promotion = house.promotion()
+    await promotion.swap(house.keys[0], "by hand")
+    house.verdict(1)
+    folder = house.registry.folders.root / house.keys[1]
+    if when == "before it is looked at":
+        harm(folder)
+    else:
+        house.harms[when, house.keys[1]] = lambda: harm(folder)
+    await promotion.look()
+    await promotion.look()
+    assert (house.does, house.registry.best()) == ([house.keys[0]], house.keys[0])
+    refused = [facts for kind, facts in house.told if kind == "rejected"]
+    assert [facts["version"] for facts in refused] == [house.keys[1]]
+    assert refused[0]["why"]
+    if harm is corrupt:
+        assert house.registry.states()[house.keys[1]] is State.REJECTED
+    house.verdict(2)
+    await promotion.look()
+    assert house.registry.best() == house.keys[2]
+
+
+async def test_a_pruned_model_is_not_missed(house: House) -> None:
+    """The verdict of a model that was rejected, and deleted long since, says nothing."""
+    house.verdict(1)
+    house.registry.reject(house.keys[1], "by hand")
+    shutil.rmtree(house.registry.folders.root / house.keys[1])
+    await house.promotion().look()
+    assert (house.told, house.does) == ([], [])
+
+
+async def test_a_damaged_verdict_is_told_once(house: House) -> None:
+    """And acted on by nobody; once it is whole, all goes on."""
+    promotion = house.promotion()
+    house.verdict(0)
+    file = next((house.registry.folders.root / "verdicts").iterdir())
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+    await promotion.look()
+    await promotion.look()
+    assert [(kind, file.name in str(facts["why"])) for kind, facts in house.told] == [("verdict_damaged", True)]
+    file.write_bytes(whole)
+    await promotion.look()
+    assert house.registry.best() == house.keys[0]
 
 
 async def test_a_loser_in_probation_is_rolled_back(house: House) -> None:

@@ -49,10 +49,17 @@ def other_features(folder: Path) -> None:
     rewritten(folder, lambda manifest, _: manifest["feature_set"].update(version=99))
 
 
+def unreadable(folder: Path) -> None:
+    """A file that can't be read: a folder stands in its place."""
+    (folder / "weights.safetensors").unlink()
+    (folder / "weights.safetensors").mkdir()
+
+
 CASES: dict[str, tuple[Harm, float, str]] = {
     "corrupt": (damaged, 1e6, "weights"),
     "not finite": (not_a_number, 1e6, "finite|NaN|nan"),
     "another feature set": (other_features, 1e6, "version 99"),
+    "unreadable": (unreadable, 1e6, "weights"),
     "vanished": (shutil.rmtree, 1e6, "no "),
     "slow": (lambda _: None, 0.0, "a decision takes it"),
 }
