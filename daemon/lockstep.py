@@ -3,7 +3,8 @@
 Quotes wait for the heartbeat behind them. By then the transactions of the time before are known too: the stream that
 tells them beats first. So a run over the wire sees everything in the order in which a replay does. With limits of loss
 it must see a fill exactly between the quotes before and after it, and act between two bars: the emulator then waits at
-each fill too, and where a guarded price is met, and a transaction waits for the quotes before it.
+each fill too, and where a guarded price is met, and a transaction waits for the quotes before it. It is also told to
+fill an entry whose stop lies within the spread, as the replay does and OANDA does not.
 """
 
 import asyncio
@@ -103,7 +104,9 @@ class Lockstep:
     async def _acknowledge(self, session: aiohttp.ClientSession, time: int, orders: int) -> None:
         try:
             guards = self._guards()
-            said = {"time": rfc3339(time), "orders": orders} | ({} if guards is None else {"guards": guards})
+            said = {"time": rfc3339(time), "orders": orders, "near_stops": True} | (
+                {} if guards is None else {"guards": guards}
+            )
             async with session.post(self._url, json=said) as answer:
                 await answer.read()
         except (aiohttp.ClientError, TimeoutError, OSError):

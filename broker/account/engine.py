@@ -23,6 +23,10 @@ class Account:
         account_id: `{site}-{division}-{user}-{number}`.
         market: prices and conversions; the account alone shows it new prices.
         interest: what positions earn or pay at 17:00 New York.
+
+    Attributes:
+        near_stops: an entry whose stop lies within the spread is filled, and closed at the next price, as the paper
+            broker does; OANDA cancels it.
     """
 
     def __init__(self, account_id: str, market: Market, interest: Interest | None = None) -> None:
@@ -31,6 +35,7 @@ class Account:
         self.state = State()
         self.transactions: list[Json] = []
         self.now = 0
+        self.near_stops = False
         self._batch: str | None = None
         self._request: str | None = None
         self._expiries: dict[int, int] = {}

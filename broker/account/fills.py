@@ -115,7 +115,8 @@ def _refusal(account: "Account", order: Order, parts: Split, at: Decimal, price:
         return "CLIENT_TRADE_ID_ALREADY_EXISTS"
     closing = price.bid if side > 0 else price.ask
     stop, take = (order.details.get(name) for name in ("stopLossOnFill", "takeProfitOnFill"))
-    if stop is not None and side * (closing - _stop_level(stop, at, side)) <= 0:
+    passed = at if account.near_stops else closing
+    if stop is not None and side * (passed - _stop_level(stop, at, side)) <= 0:
         return "STOP_LOSS_ON_FILL_LOSS"
     if take is not None and side * (Decimal(take["price"]) - at) <= 0:
         return "TAKE_PROFIT_ON_FILL_LOSS"

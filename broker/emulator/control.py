@@ -88,11 +88,14 @@ class Control:
         return {"time": rfc3339(self._exchange.now), "moving": self._playback.is_moving}
 
     def ack(self, body: Json) -> Json:
-        """The client has decided at a boundary: `time` (the one waited for), `orders` sent for it, and `guards`: all
-        optional."""
-        orders = body.get("orders", 0)
+        """The client has decided at a boundary: `time` (the one waited for), `orders` sent for it, `guards`, and
+        whether `near_stops` fill: all optional."""
+        orders, near_stops = body.get("orders", 0), body.get("near_stops", False)
         if not isinstance(orders, int) or not 0 <= orders <= 1000:
             raise BadRequest.of("orders")
+        if not isinstance(near_stops, bool):
+            raise BadRequest.of("near_stops")
+        self._exchange.account.near_stops = near_stops
         time = self._time(body["time"]) if "time" in body else None
         self._playback.acknowledge(time, orders, self._guards(body["guards"]) if "guards" in body else None)
         return {"time": rfc3339(self._exchange.now)}

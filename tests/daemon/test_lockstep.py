@@ -65,7 +65,7 @@ async def test_quotes_account_beat_and_then_the_acknowledgement(guards: Any) -> 
         while not acks:  # noqa: ASYNC110 - the server's side has no event
             await asyncio.sleep(0.01)
         assert heard == [price(1), price(2), Beat(3)]
-        said = {"time": "1970-01-01T00:00:00.000000003Z", "orders": 1}
+        said = {"time": "1970-01-01T00:00:00.000000003Z", "orders": 1, "near_stops": True}
         assert acks == [said | ({"guards": {"EUR_USD": [1, 100]}} if guards else {})]
         step.drain()
         assert heard[-1] == price(4)

@@ -1,7 +1,9 @@
 """`run` against `replay`: the wire changes nothing."""
 
+import csv
 import json
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -30,6 +32,14 @@ CASES = {
         "margin_rate = 0.03\nconversion_fee = 0.005\n"
         "financing_long = {EUR_USD = -0.9}\nfinancing_short = {EUR_USD = 0.7}\n"
     ),
+    "stops within the spread": (
+        'strategy = "random"\nbar = "5s"\n' + SHORT + "[strategies.random]\nactivity = 0.5\n[risk]\nstop_sigma = 1\n"
+        "take_profit_sigma = 2\nallow_reverse = true\nmax_orders_per_minute = 0\n"
+    ),
+    "such stops, and limits of loss": (
+        'strategy = "random"\n' + SHORT + "[strategies.random]\nactivity = 0.5\n[risk]\nstop_sigma = 1\n"
+        "max_drawdown = 50.0\n"
+    ),
     "short bars over midnight": 'strategy = "random"\nbar = "5s"\n' + SHORT,
 }
 
@@ -44,19 +54,28 @@ def synth(folder: Path, name: str, bars: int, seed: int, *more: str) -> Path:
 def quotes_of(folder: Path, case: str) -> list[Path]:
     if "USD_JPY" in CASES[case]:
         return [synth(folder, "EUR_USD", 280, 3), synth(folder, "USD_JPY", 280, 4, "--pip", "0.01")]
-    bars = {"bars of ticks": 1000, "short bars over midnight": 110}.get(case, 280)
+    bars = {"bars of ticks": 1000, "short bars over midnight": 110, "stops within the spread": 150}.get(case, 280)
     money = case in ("a call of margin", "interest in another currency")
     path = synth(folder, "EUR_USD", bars, 7 if money else 5, *(["--scale", "12"] if "margin" in case else []))
     if "interest" in case:
         head, *rows = path.read_text().splitlines()
         evening = [f"{row[:11]}{int(row[11:13]) + 18}{row[13:]}" for row in rows]  # over 17:00 in New York
         path.write_text("\n".join([head, *evening]) + "\n")
+    head, *rows = path.read_text().splitlines()
+    if "stops" in case:
+        dice = Random(11)
+        path.write_text("\n".join([head, *(wider(row, dice.choice((0, 2, 30, 60))) for row in rows)]) + "\n")
     if "midnight" not in case:
         return [path]
-    head, *rows = path.read_text().splitlines()
     late = [row.replace(row[:11], "2020-01-03T" if row[11:13] < "01" else "2020-01-06T") for row in rows]
     path.write_text("\n".join([head, *sorted(late)]) + "\n")  # a Friday, and the Monday after it
     return [path]
+
+
+def wider(row: str, points: int) -> str:
+    """A row of ticks whose ask is so many points higher."""
+    time, bid, ask, *more = row.split(",")
+    return ",".join([time, bid, f"{float(ask) + points / 1e5:.5f}", *more])
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -78,6 +97,8 @@ async def test_the_wire_changes_nothing(case: str, tmp_path: Path) -> None:
     if "margin" in case:
         assert b",risk," in joined(state, "trades.csv")
         assert b"INSUFFICIENT_MARGIN" in joined(state, "orders.csv")
+    if "stops" in case:
+        assert stopped_at_once(tmp_path / "replay") > 20
     if "interest" in case:
         days = [json.loads((day / "summary.json").read_text()) for day in sorted((state / "runs").iterdir())]
         assert days[0]["costs"]["financing"]["EUR"] < 0
@@ -90,6 +111,12 @@ async def test_the_wire_changes_nothing(case: str, tmp_path: Path) -> None:
 
     check_days(sorted((state / "runs").iterdir()), 2 if "midnight" in case else 1)
     assert daemon.status()["decisions"] == wanted.count(b"\n")
+
+
+def stopped_at_once(run: Path) -> int:
+    """How many trades a stop closed before their first bar was over."""
+    with (run / "trades.csv").open() as rows:
+        return sum(row["exit_reason"] == "stop" and row["bars"] == "0" for row in csv.DictReader(rows))
 
 
 def check_days(days: list[Path], count: int) -> None:

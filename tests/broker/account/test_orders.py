@@ -273,6 +273,23 @@ def test_a_stop_on_the_wrong_side_cancels_the_entry() -> None:
     assert kinds(order(account, takeProfitOnFill={"price": "1.05"}))[1] == "ORDER_CANCEL:TAKE_PROFIT_ON_FILL_LOSS"
 
 
+@pytest.mark.parametrize(("distance", "near"), [("0.00010", True), ("0.00011", False)])
+def test_a_stop_within_the_spread_cancels_the_entry_or_closes_it_at_the_next_price(distance: str, near: bool) -> None:
+    """OANDA does not fill what its stop would close at once; who keeps step with a replay wants what that does."""
+    account = new_account()
+    show(account, "1.10000", "1.10010")
+    stop = {"stopLossOnFill": {"distance": distance}}
+    assert ("ORDER_CANCEL:STOP_LOSS_ON_FILL_LOSS" in kinds(order(account, **stop))) is near
+    account.near_stops = True
+    assert kinds(order(account, **stop)) == ["MARKET_ORDER", "ORDER_FILL", "STOP_LOSS_ORDER"]
+    before = len(account.transactions)
+    show(account, "1.10000", "1.10010")
+    closed = account.transactions[before:]
+    assert [one["reason"] for one in closed] == (["STOP_LOSS_ORDER"] if near else [])
+    wrong = order(account, stopLossOnFill={"price": "1.10010"})
+    assert kinds(wrong)[1] == "ORDER_CANCEL:STOP_LOSS_ON_FILL_LOSS"
+
+
 def test_client_ids_are_unique_while_in_use_only() -> None:
     """Among pending orders and open trades; a filled market order's id is free again."""
     account = new_account()

@@ -155,6 +155,17 @@ async def test_a_stop_fires_and_is_ours(tmp_path: Path) -> None:
         assert made.account.ready
 
 
+async def test_a_stop_within_the_spread_opens_nothing(tmp_path: Path) -> None:
+    """As on the real thing the entry is cancelled, which leaves nothing behind; the next one fills."""
+    async with both(tmp_path) as made:
+        made.account.submit(order(1, 1000, stop=12))
+        await made.until(lambda: made.heard.of(Ended))
+        assert made.heard.of(Ended)[0].cancel.reason == "STOP_LOSS_ON_FILL_LOSS"
+        assert made.log.intent("mt-test-1").outcome is Outcome.CANCELLED  # type: ignore[union-attr]
+        made.account.submit(entry(2))
+        await made.until(lambda: made.account.position(EUR_USD) == 1000)
+
+
 async def test_a_halt_ends_an_order_without_a_fill(tmp_path: Path) -> None:
     """An exit in a halted market is cancelled by the broker and stays open work; an entry does not go out."""
     async with both(tmp_path) as made:
