@@ -88,6 +88,11 @@ class Jobs:
         self._asked.set()
         return True
 
+    @property
+    def busy(self) -> bool:
+        """Whether a job waits or runs."""
+        return any(known.state != "idle" for known in self._known.values())
+
     def status(self) -> list[dict[str, Any]]:
         """A row for each job that was ever asked for."""
         return [

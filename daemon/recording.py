@@ -2,11 +2,9 @@
 
 import argparse
 import asyncio
-import re
 import signal
 from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from random import SystemRandom
 from typing import Any
@@ -28,15 +26,16 @@ from broker.oanda import (
     candles,
     instruments,
 )
-from broker.rfc3339 import parse_rfc3339, rfc3339
+from broker.rfc3339 import rfc3339
 from broker.ticks.rows import ASK_BAR_COLUMNS, BID_BAR_COLUMNS, Rows
 from broker.ticks.writing import RowWriter, Shape, ending_of, write_file
-from broker.types import DAY, MINUTE, SECOND, Instrument
+from broker.types import MINUTE, SECOND, Instrument
 from daemon.commands.replay import instruments_of
 from daemon.config import Config
 from daemon.console import Ui
 from daemon.oanda import transport_of
 from daemon.options import config_of
+from daemon.reading import moment_of
 
 FLUSH_S = 1.0
 
@@ -147,8 +146,8 @@ def download(args: argparse.Namespace, _ui: Ui) -> dict[str, Any]:
 
 def span_of(args: argparse.Namespace, latest: int) -> tuple[int, int]:
     """The times of --from and --to, ns; the end is `latest` at most, and where none is given."""
-    start = _time(args.start, "--from")
-    end = min(latest, _time(args.end, "--to") if args.end else latest)
+    start = moment_of(args.start, "--from")
+    end = min(latest, moment_of(args.end, "--to") if args.end else latest)
     if end <= start:
         raise BadInput("ends before it begins", where="--to")
     return start, end
@@ -172,12 +171,3 @@ def bar_rows(found: list[Candle], pair: Instrument) -> Rows:
     digits[8] = 0
     time = np.array([candle.start for candle in found], np.int64)
     return Rows(time, np.arange(1, len(found) + 1), np.ascontiguousarray(table.T), digits)
-
-
-def _time(text: str, flag: str) -> int:
-    try:
-        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
-            return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) // 86_400 * DAY
-        return parse_rfc3339(text)
-    except ValueError as error:
-        raise BadInput(f"{text!r} is no time", where=flag, mend="as in 2024-05-01 or 2024-05-01T12:00:00Z") from error

@@ -1,7 +1,8 @@
 """Jobs without a daemon: what `micro-trader work` does, for those who let a service or a timer of their own run them.
 
 Learning and validating are the daemon's jobs, here by the computer's clock. What comes of them, a model or a verdict,
-lies in the state folder; the daemon that trades there acts on it.
+lies in the state folder; the daemon that trades there acts on it. Two things do not wait for the schedule: the first
+learning, where there is something to learn from and no model yet, and the verdict on a new candidate.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from daemon.jobs import Bounds, Ended, Jobs
 from daemon.schedule import Schedule
 from daemon.school import training_files
 from training.locks import FileLock
+from training.registry import Registry, State
 
 LOOK_S = 1.0
 JOBS = ("train", "validate")
@@ -39,6 +41,8 @@ class Worker:
         bounds = Bounds(settings.nice, settings.job_minutes * 60.0, settings.job_memory_mb)
         self._jobs = Jobs(bounds, now, self._ended)
         self._stop = asyncio.Event()
+        self._registry = Registry(self._state / "models", f"work {job}", now)
+        self._known: set[str] = set()
         self.outcomes: list[str] = []
 
     async def run(self, *, once: bool) -> None:
@@ -56,10 +60,12 @@ class Worker:
             await asyncio.wait((worker, waiting, watching), return_when=asyncio.FIRST_COMPLETED)
             for task in (watching, waiting, worker):
                 task.cancel()
-            await asyncio.gather(watching, waiting, worker, return_exceptions=True)
+            for fault in await asyncio.gather(watching, waiting, worker, return_exceptions=True):
+                if isinstance(fault, Exception):
+                    raise fault
 
     async def _watch(self, once: bool) -> None:
-        if once:
+        if once or (self._job == "train" and await asyncio.to_thread(self._never_learned)):
             self._ask()
         alive = sign_of(self._state, self._job)
         while not (once and self.outcomes):
@@ -67,11 +73,30 @@ class Worker:
             due = [] if once else await asyncio.to_thread(self._schedule.due, self._now())
             if due:
                 self._ask()
+            elif self._job == "validate" and not once and (version := await asyncio.to_thread(self._fresh)):
+                self._ask(version)
             await asyncio.sleep(LOOK_S)
 
-    def _ask(self) -> None:
-        files = training_files(self._state / "ticks", self._config) if self._job == "train" else []
-        began = self._jobs.ask(self._job, [self._job, *map(str, files), *self._options])
+    def _never_learned(self) -> bool:
+        return not self._registry.folders.ids() and bool(self._files())
+
+    def _fresh(self) -> str:
+        """The newest candidate without a verdict, where models have come since the last look; "" where not."""
+        if self._jobs.busy:
+            return ""
+        before, self._known = self._known, set(self._registry.folders.ids())
+        if self._known <= before:
+            return ""
+        states, judged = self._registry.states(), self._registry.verdicts()
+        waiting = [key for key, state in states.items() if state is State.CANDIDATE and key not in judged]
+        return max(waiting, key=self._registry.folders.added, default="")
+
+    def _files(self) -> list[Path]:
+        return training_files(self._state / "ticks", self._config)
+
+    def _ask(self, version: str = "") -> None:
+        named = [version] if version else map(str, self._files() if self._job == "train" else ())
+        began = self._jobs.ask(self._job, [self._job, *named, *self._options])
         self._log.info("job_began" if began else "job_overlaps", job=self._job)
 
     def _ended(self, ended: Ended) -> None:

@@ -19,12 +19,14 @@ from broker.emulator.params import is_account_id
 from broker.errors import BadInput
 from broker.instruments import KNOWN, instrument
 from broker.rates import Rates
+from broker.rfc3339 import rfc3339
 from broker.ticks import ReadOptions
 from daemon.commands.replay import speed_of
 from daemon.config import Config
 from daemon.config.sections import bar_length
 from daemon.console import Ui
 from daemon.options import Subparsers, add_command, config_of
+from daemon.reading import moment_of
 from daemon.terms import decimal, decimals, interest_of
 
 EXAMPLE = "micro-trader emulator --ticks EUR_USD.csv.gz --port 8401 --token secret --speed 60x"
@@ -56,6 +58,7 @@ def register(subparsers: Subparsers) -> None:
         "--latency-ms", type=int, metavar="N", help="time orders are under way (default: [paper]; 0 at 1x)"
     )
     parser.add_argument("--financing", metavar="RATE", help="a year's interest, -0.02 is paid (default: [account])")
+    parser.add_argument("--start", metavar="TIME", help="begin there: earlier quotes are the past, for candles")
     parser.add_argument("--loop", action="store_true", help="start again after the last quote")
     parser.add_argument("--faults", default="", metavar="SPEC", help="what goes wrong, like seed=7,lost=0.1,late=0.2")
     keeping = parser.add_argument_group("keeping", conflict_handler="resolve")  # a file here, not the state folder
@@ -120,6 +123,12 @@ def exchange_of(args: argparse.Namespace, config: Config) -> Exchange:
     interest = Interest(other=decimal_of(args.financing, "--financing")) if flat else interest_of(config)
     account = Account(args.account, market, interest)
     store = StateFile(args.state_file) if args.state_file is not None else None
+    if args.start is not None:
+        begin = moment_of(args.start, "--start")
+        if not history.start <= begin <= history.end:
+            mend = f"from {rfc3339(history.start)} to {rfc3339(history.end)}"
+            raise BadInput("is not in the files", where="--start", mend=mend)
+        history.seek(begin - 1)
     exchange = Exchange(account, history, instruments, store)
     balance = args.balance if args.balance is not None else str(config.account.balance)
     exchange.start(decimal_of(balance, "--balance"), decimal(config.account.margin_rate) or None)

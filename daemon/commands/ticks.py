@@ -12,8 +12,9 @@ from broker.ticks.convert import convert
 from broker.ticks.info import info
 from broker.ticks.synth import MARKETS, Plan, synth
 from daemon.console import Ui
+from daemon.dayfiles import split
 from daemon.options import Handler, Subparsers, add_command
-from daemon.reading import add_reading_options, reading_options
+from daemon.reading import add_reading_options, moment_of, reading_options
 
 SOURCES = {"oanda": "daemon.recording", "dukascopy": "daemon.dukascopy"}
 _SUMMARY = "inspect, convert, synthesise, record and download tick files"
@@ -30,7 +31,11 @@ def register(subparsers: Subparsers) -> None:
     about = "copy a tick file into another format; nothing is lost"
     copy = add_command(verbs, "convert", about, "micro-trader ticks convert EUR_USD-2014.csv.gz EUR_USD-2014.parquet")
     copy.add_argument("source", type=Path, metavar="IN", help="a tick file of any known format")
-    copy.add_argument("target", type=Path, metavar="OUT", help="ends in .csv[.gz|.zst], .parquet or .jsonl[.gz|.zst]")
+    copy.add_argument(
+        "target", type=Path, metavar="OUT", help="ends in .csv[.gz|.zst], .parquet or .jsonl[.gz|.zst]; a folder by day"
+    )
+    copy.add_argument("--by-day", action="store_true", help="a file a UTC day, for training to find in ticks/")
+    copy.add_argument("--until", metavar="TIME", help="by day: leave out what comes from that day or time on")
     copy.set_defaults(handler=convert_file)
     for reading in (examine, copy):
         reading.add_argument(
@@ -107,7 +112,16 @@ def show_info(args: argparse.Namespace, _ui: Ui) -> dict[str, Any]:
 
 
 def convert_file(args: argparse.Namespace, _ui: Ui) -> dict[str, Any]:
-    """Convert; says how many rows were written."""
+    """Convert; says how many rows were written.
+
+    Raises:
+        BadInput: --until without --by-day, or a file can't be read.
+    """
+    if args.by_day:
+        until = moment_of(args.until, "--until") if args.until is not None else None
+        return split(args.source, args.target, _options(args), until)
+    if args.until is not None:
+        raise BadInput("goes with --by-day", where="--until")
     return convert(args.source, args.target, _options(args))
 
 

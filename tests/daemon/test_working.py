@@ -1,7 +1,9 @@
 """Workers: a job done once, or on schedule, by a process that shows that it lives."""
 
 import asyncio
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,11 +15,14 @@ from broker.clock import SystemClock
 from daemon import alive
 from daemon.alive import PATIENCE_S, age_of
 from daemon.cli import main
+from daemon.models import BUNDLED
 from daemon.web.address import ADDRESS
 from daemon.web.token import NAME
+from strategy.model import content_id
 from tests.daemon.test_running import until
 
 ROOT = Path(__file__).parents[2]
+BUNDLED_ID = content_id({path.name: path.read_bytes() for path in BUNDLED.iterdir()})
 
 
 async def work(state: Path, *more: str, **settings: str) -> asyncio.subprocess.Process:
@@ -70,3 +75,41 @@ def test_health_is_asked_for_little(tmp_path: Path) -> None:
     asked.append(subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, check=False))
     assert [one.returncode for one in asked] == [1, 0]
     assert "no sign of life" in asked[0].stderr
+
+
+def told(state: Path) -> list[dict[str, object]]:
+    """What a worker's log says."""
+    text = (state / "log").read_text() if (state / "log").exists() else ""
+    return [json.loads(line) for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
+
+
+async def test_the_first_learning_waits_for_no_schedule(tmp_path: Path) -> None:
+    """With days to learn from and no model it begins at the start; with a model, or without days, it does not."""
+    for name in ("bare", "learned", "new"):
+        (tmp_path / name / "ticks").mkdir(parents=True)
+    for name in ("learned", "new"):
+        for day in (1, 2, 3, 4):
+            (tmp_path / name / "ticks" / f"EUR_USD-2026-01-0{day}.csv").write_text("not ticks\n")
+    shutil.copytree(BUNDLED, tmp_path / "learned" / "models" / BUNDLED_ID)
+    workers = [await work(tmp_path / name, "train", train="0 0 1 1 *") for name in ("bare", "learned", "new")]
+    await until(lambda: any(said["event"] == "job_ended" for said in told(tmp_path / "new")), "it has tried")
+    await until(lambda: age_of(tmp_path / "learned", "train") < PATIENCE_S, "it lives")
+    for one in workers:
+        one.send_signal(signal.SIGTERM)
+        assert await one.wait() == 0
+    assert [said["event"] for said in told(tmp_path / "new")] == ["job_began", "job_ended"]
+    assert told(tmp_path / "learned") == told(tmp_path / "bare") == []
+
+
+async def test_a_new_candidate_is_judged_at_once(tmp_path: Path) -> None:
+    """A model that comes while nothing is scheduled is tried once; that it could not be judged is told."""
+    worker = await work(tmp_path, "validate", validate="0 0 1 1 *")
+    await until(lambda: age_of(tmp_path, "validate") < PATIENCE_S, "it lives")
+    shutil.copytree(BUNDLED, tmp_path / "models" / BUNDLED_ID)
+    await until(lambda: any(said["event"] == "job_ended" for said in told(tmp_path)), "it was tried")
+    await asyncio.sleep(3.0)
+    worker.send_signal(signal.SIGTERM)
+    assert await worker.wait() == 0
+    began, ended = told(tmp_path)
+    assert (began["event"], ended["event"], ended["outcome"]) == ("job_began", "job_ended", "failed")
+    assert "no recordings" in str(ended["detail"])

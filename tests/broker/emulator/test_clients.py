@@ -16,8 +16,10 @@ import requests
 from oandapyV20.endpoints import accounts, instruments, orders, positions, pricing, trades, transactions
 from oandapyV20.oandapyV20 import TRADING_ENVIRONMENTS
 
+from broker.rfc3339 import rfc3339
+from broker.types import SECOND
 from daemon.cli import main
-from tests.broker.emulator.served import tick_file
+from tests.broker.emulator.served import START, tick_file
 
 Json = dict[str, Any]
 TOKEN = "for-public-clients"
@@ -163,11 +165,28 @@ def test_a_killed_emulator_takes_up_where_it_was(tmp_path: Path) -> None:
     assert [one["id"] for one in said] == [str(number) for number in range(1, 9)]
 
 
+def test_it_may_begin_in_the_middle(tmp_path: Path) -> None:
+    """What is before --start is the past: candles know it, and the clock begins after it."""
+    quotes = [(60 * minute, 110_000 + minute, 110_010 + minute) for minute in range(120)]
+    start = rfc3339(START + 3600 * SECOND)
+    options = ("--ticks", str(tick_file(tmp_path, quotes)), "--token", TOKEN, "--start", start)
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    with running(*options) as (where, _):
+        root = f"{where['rest']}/v3/accounts/{where['account']}"
+        price = requests.get(f"{root}/pricing", {"instruments": "EUR_USD"}, headers=headers, timeout=10).json()
+        assert price["prices"][0]["time"] == start
+        asked = {"granularity": "M1", "count": 100}
+        found = requests.get(f"{root}/instruments/EUR_USD/candles", asked, headers=headers, timeout=10).json()
+        candles = [candle for candle in found["candles"] if candle["complete"]]
+        assert [candle["mid"]["o"] for candle in candles] == [f"{(110_005 + m) / 1e5:.5f}" for m in range(60)]
+
+
 @pytest.mark.parametrize(
     "options",
     [
         ("--host", "0.0.0.0"), ("--port", "70000"), ("--account", "me"), ("--speed", "fast"), ("--faults", "lost=7"),
         ("--balance", "much"), ("--currency", "dollars"), ("--latency-ms", "-1"), ("--financing", "x"),
+        ("--start", "soon"), ("--start", "2013-01-01"),
     ],
 )  # fmt: skip
 def test_wrong_options_are_one_clear_line(
