@@ -95,20 +95,21 @@ check "a mistake in the config is an error in the journal, and it goes on" \
 check "what is no error is none in the journal" '! journal -p warning | has "\"level\": \"info\""'
 cat "$folder/config.toml" >"$root/etc/$unit/config.toml"
 
-kept=$(run)
+wait_for 30 '[ "$(decided "$runs")" -gt 20 ]'
+pid=$(property MainPID)
 in_it systemctl kill --signal=STOP $unit
 begun=$SECONDS
 check "a hang is ended by the watchdog, and it starts again" 'wait_for 240 "anew $pid" && journal | has "Watchdog timeout"'
 echo "      after $((SECONDS - begun)) s"
 wait_for 30 '[ "$(decided "$runs")" -gt 20 ]'
-pid=$(property MainPID) before=$(decided "$runs") begun=$SECONDS
+pid=$(property MainPID) kept=$(run) before=$(decided "$runs") begun=$SECONDS  # other limits since the reload: another run
 in_it systemctl kill --signal=KILL --kill-whom=main $unit
 check "kill -9: it starts again" 'wait_for 120 "anew $pid"'
 echo "      after $((SECONDS - begun)) s"
 check "it recovers: the same run, and no decision lost" '[ "$(run)" = "$kept" ] && [ "$(decided "$runs")" -ge "$before" ]'
 
 # Timers. There is something to learn from once the market's days have passed.
-wait_for 600 '[ "$(find "$root/var/lib/private/$unit/ticks" -name "*.zst" | wc -l)" -ge 8 ]'
+wait_for 600 '[ "$(find "$root/var/lib/private/$unit/ticks" -name "EUR_USD*.zst" | wc -l)" -ge 8 ]'
 for job in train validate; do
     mkdir -p "$root/etc/systemd/system/$unit-$job.timer.d"
     printf '[Timer]\nOnCalendar=\nOnActiveSec=2\nRandomizedDelaySec=0\nPersistent=no\n' >"$root/etc/systemd/system/$unit-$job.timer.d/now.conf"
