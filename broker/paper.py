@@ -209,7 +209,7 @@ class PaperBroker:
         if order.opens == 0 and abs(units) > abs(held.units) > 0:
             units = abs(held.units) if units > 0 else -abs(held.units)  # an exit only reduces
         price, had = self._take(book, units, bid, ask)
-        refusal = self._refusal(order, held, units, had)
+        refusal = self._refusal(order, held, units, had, ask if units > 0 else bid)
         if refusal is None:
             units = had if units > 0 else -had
             price += book.slippage if units > 0 else -book.slippage
@@ -220,13 +220,15 @@ class PaperBroker:
         self._hold_levels(book, order, price)
         return Fill(order.id, when, order.instrument, units, price, bid, ask, order.reason)
 
-    def _refusal(self, order: Order, held: Holding, units: int, had: int) -> tuple[str, str] | None:
-        """Outcome and reason of an order that may not fill."""
+    def _refusal(self, order: Order, held: Holding, units: int, had: int, best: int) -> tuple[str, str] | None:
+        """Outcome and reason of an order that may not fill; `best` is the price of its first units."""
+        is_thin = had == 0 or (had < abs(units) and not self._partial)
         checks = (
             (("cancelled", "position_gone"), order.reason != "entry" and held.units * units >= 0),
             (("cancelled", "position_there"), order.reason == "entry" and held.units != 0),
             (("rejected", "UNITS_LIMIT_EXCEEDED"), abs(order.units) > UNITS_MAXIMUM),
-            (("cancelled", "INSUFFICIENT_LIQUIDITY"), had == 0 or (had < abs(units) and not self._partial)),
+            (("cancelled", "INSUFFICIENT_MARGIN"), is_thin and not self.purse.affords(held, units, best)),
+            (("cancelled", "INSUFFICIENT_LIQUIDITY"), is_thin),
         )
         return next((refusal for refusal, hit in checks if hit), None)
 

@@ -167,7 +167,9 @@ class Account:
         if reason == "close" and self.held is None:
             refusal = "position_gone"
         elif had == 0 or (had < abs(units) and not self.terms.partial):
-            refusal = "INSUFFICIENT_LIQUIDITY"
+            best = self.m.closing(-side, i)
+            fits = reason == "close" or self.affords(i, units, best)
+            refusal = "INSUFFICIENT_LIQUIDITY" if fits else "INSUFFICIENT_MARGIN"
         price = against(taken, side)
         if not refusal and reason == "entry" and not self.affords(i, side * had, price):
             refusal = "INSUFFICIENT_MARGIN"

@@ -169,7 +169,7 @@ def modify_trade_extensions(account: Account, spec: str, body: Json, request: st
     if body.get("clientExtensions") is None:
         raise BadRequest(MISSING)
     trade = find_trade(account, spec)
-    said: Json = {"clientTradeID": spec[1:]} if spec.startswith("@") else {"tradeID": spec}
+    said: Json = {"tradeID": "0", "clientTradeID": spec[1:]} if spec.startswith("@") else {"tradeID": spec}
     reject = "TRADE_DOESNT_EXIST"
     if trade is not None and trade.is_open:
         said = {"tradeID": str(trade.id), **({} if trade.client_id is None else {"clientTradeID": trade.client_id})}

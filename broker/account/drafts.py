@@ -172,6 +172,7 @@ class Reader:
             raise Rejected("PRICE_BOUND_INVALID")
         if places(bound) > self._instrument.precision:
             raise Rejected("PRICE_BOUND_PRECISION_EXCEEDED")
+        self._fields["priceBound"] = price_text(bound, self._instrument.precision)
 
     def distance(self, prefix: str, trailing: bool) -> Decimal:
         """A positive distance in price units; a trailing one within the instrument's limits."""

@@ -87,7 +87,7 @@ def fill(account: "Account", order: Order) -> str | None:
     if had < abs(parts.units):
         if had == 0 or order.details["timeInForce"] != "IOC":
             beyond = bound is not None and sum(units for _, units in walk(tiers, parts.units, None, endless)) > had
-            return "BOUNDS_VIOLATION" if beyond else "INSUFFICIENT_LIQUIDITY"
+            return "BOUNDS_VIOLATION" if beyond else _too_large(account, order, parts, price)
         parts = parts.shortened(had if parts.units > 0 else -had)
     vwap = mean_price(taken)
     at = against(vwap, parts.units, account.market.instruments[order.instrument].point)
@@ -121,6 +121,13 @@ def _refusal(account: "Account", order: Order, parts: Split, at: Decimal, price:
     if take is not None and side * (Decimal(take["price"]) - at) <= 0:
         return "TAKE_PROFIT_ON_FILL_LOSS"
     return None if _affordable(account, order, parts, at, closing) else "INSUFFICIENT_MARGIN"
+
+
+def _too_large(account: "Account", order: Order, parts: Split, price: Price) -> str:
+    """Why the market does not have so many units: the account's own want of margin comes first."""
+    at, closing = (price.ask, price.bid) if parts.units > 0 else (price.bid, price.ask)
+    fits = not parts.opening or _affordable(account, order, parts, at, closing)
+    return "INSUFFICIENT_LIQUIDITY" if fits else "INSUFFICIENT_MARGIN"
 
 
 def _affordable(account: "Account", order: Order, parts: Split, at: Decimal, closing: Decimal) -> bool:

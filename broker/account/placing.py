@@ -129,13 +129,12 @@ def modify_order_extensions(account: Account, spec: str, body: Json, request: st
 
 def _named(order: Order | None, spec: str) -> Json:
     if order is None:
-        return {"clientOrderID": spec[1:]} if spec.startswith("@") else {"orderID": spec}
+        return {"orderID": "0", "clientOrderID": spec[1:]} if spec.startswith("@") else {"orderID": spec}
     return {"orderID": str(order.id), **({} if order.client_id is None else {"clientOrderID": order.client_id})}
 
 
 def _cancel_reject(account: Account, spec: str) -> Json:
-    said = {"orderID": "0", **_named(None, spec), "rejectReason": "ORDER_DOESNT_EXIST"}
-    return account.emit("ORDER_CANCEL_REJECT", said)
+    return account.emit("ORDER_CANCEL_REJECT", {**_named(None, spec), "rejectReason": "ORDER_DOESNT_EXIST"})
 
 
 def _draft(account: Account, asked: Any, old: Order | None) -> Draft:

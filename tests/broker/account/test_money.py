@@ -14,6 +14,7 @@ def test_an_order_beyond_the_margin_is_cancelled() -> None:
     account = new_account(balance="1000")
     show(account, "1.10000", "1.10010")
     assert kinds(order(account, units=46000))[1] == "ORDER_CANCEL:INSUFFICIENT_MARGIN"
+    assert kinds(order(account, units=90_000_000))[1] == "ORDER_CANCEL:INSUFFICIENT_MARGIN", "before the market's want"
     assert kinds(order(account, units=45000))[1] == "ORDER_FILL"
     assert kinds(order(account, units=-90000))[1] == "ORDER_FILL"
     assert measure(account.state, account.market).available >= 0

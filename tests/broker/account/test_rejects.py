@@ -103,6 +103,14 @@ def test_zeros_at_the_end_are_no_precision() -> None:
     assert create_order(account, asked)[0]["price"] == "140.123"
 
 
+def test_prices_come_back_with_the_instruments_decimals() -> None:
+    """However they were written."""
+    account = new_account()
+    show(account, "1.10000", "1.10010")
+    created = create_order(account, {**MARKET, "priceBound": "1.2", "stopLossOnFill": {"price": 1}})[0]
+    assert (created["priceBound"], created["stopLossOnFill"]["price"]) == ("1.20000", "1.00000")
+
+
 def test_old_spellings_are_understood() -> None:
     """Old clients say POSITION_DEFAULT and TRIGGER_DEFAULT."""
     account = new_account()

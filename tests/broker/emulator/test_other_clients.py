@@ -138,9 +138,20 @@ async def test_fivetwenty_trades(where: Json, client: fivetwenty.AsyncClient) ->
     halted = await client.orders.post_market_order(me, "EUR_USD", 5)
     control(where, "halt", instrument="EUR_USD", halted=False)
     assert halted["orderCancelTransaction"].reason == "MARKET_HALTED"
-    with pytest.raises(fivetwenty.FiveTwentyError) as refused:
-        await client.orders.cancel_order(me, "999999")
-    assert refused.value.status == 404
+    nobody = ClientExtensions(id="whoever")
+    for ask in (
+        client.orders.cancel_order(me, "999999"),
+        client.orders.cancel_order(me, "@nobody"),
+        client.orders.put_order_client_extensions(me, "@nobody", client_extensions=nobody),
+        client.trades.put_trade_client_extensions(me, "@nobody", client_extensions=nobody),
+        client.trades.close_trade(me, "@nobody"),
+    ):
+        with pytest.raises(fivetwenty.FiveTwentyError) as refused:
+            await ask
+        assert refused.value.status == 404
+    said = (await client.transactions.get_transactions_since_id(me, "0"))["transactions"]
+    assert {"TRADE_CLIENT_EXTENSIONS_MODIFY_REJECT", "ORDER_CANCEL"} <= {one.type for one in said}
+    assert (await client.accounts.get_account_changes(me, since_transaction_id="1"))["changes"].transactions == said[1:]
 
 
 async def test_fivetwenty_reads(where: Json, client: fivetwenty.AsyncClient) -> None:
