@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
-from daemon import alive
+from daemon import alive, relay
 from daemon.cli import COMMANDS
 from daemon.config.reading import KEYS, PREFIX
+from daemon.schedule import trigger_of
 from daemon.web.metrics import PREFIX as METRICS
 from daemon.web.metrics import TABLE
 
@@ -77,9 +78,14 @@ def test_services_are_set_by_keys_that_there_are(compose: dict[str, Any]) -> Non
 
 
 def test_services_run_commands_that_there_are(compose: dict[str, Any]) -> None:
-    """Commands and health checks are the program's."""
+    """Commands and health checks are the program's; the relay leads to the emulator, at the port that it serves."""
     ours = {name: service for name, service in compose["services"].items() if "micro-muzero" in service["image"]}
     assert set(ours) == {"training", "validation", "live", "emulator", "practice"}
+    script = " ".join(ours["emulator"]["command"])
+    assert ours["live"]["entrypoint"] == ["python", "-m", relay.__name__, "emulator:8080"]
+    assert "--port 8080" in script
+    assert re.search(r"--until (\S+)", script)[1] == re.search(r"--start (\S+)", script)[1]  # type: ignore[index]
+    ours["live"]["command"].remove("micro-trader")
     for name, service in ours.items():
         assert service["command"][0] in COMMANDS or name == "emulator"
         check = service["healthcheck"]["test"]
@@ -95,6 +101,19 @@ def test_services_can_do_little(compose: dict[str, Any]) -> None:
         assert service["cap_drop"] == ["ALL"], name
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ())), name
     assert [name for name, service in compose["services"].items() if "build" in service] == ["training"]
+
+
+def test_an_account_has_paces_and_a_volume_of_its_own(compose: dict[str, Any]) -> None:
+    """What practice.env sets is asked for by the compose file; it holds no secret, and its copy is never committed."""
+    lines = [line for line in (ROOT / "practice.env").read_text().splitlines() if line and line[0] != "#"]
+    given = dict(line.split("=", 1) for line in lines)
+    assert given["OANDA_TOKEN"] == given["OANDA_ACCOUNT"] == ""
+    text = (ROOT / "compose.yaml").read_text()
+    assert {name for name in given if f"${{{name}" not in text} == {"COMPOSE_PROFILES"}
+    assert given["COMPOSE_PROFILES"] in compose["services"]["practice"]["profiles"]
+    assert f":-{given['STATE_VOLUME']}" not in text
+    assert all(trigger_of(given[name]) for name in given if name.endswith("_SCHEDULE"))
+    assert "/.env" in (ROOT / ".gitignore").read_text().splitlines()
 
 
 def test_the_image_has_no_secret_and_no_root() -> None:
@@ -116,7 +135,7 @@ def test_dashboards_ask_for_metrics_that_there_are() -> None:
     assert names <= set(TABLE)
     assert len(names) > len(TABLE) / 2
     scrape = yaml.safe_load((ROOT / "prometheus.yml").read_text())["scrape_configs"][0]
-    assert scrape["static_configs"][0]["targets"] == [f"127.0.0.1:{KEYS['api.port'].default}"]
+    assert scrape["static_configs"][0]["targets"] == [f"live:{KEYS['api.port'].default}"]
     assert scrape["authorization"]["credentials_file"].endswith("api.token")
 
 
