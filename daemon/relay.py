@@ -14,7 +14,8 @@ from contextlib import suppress
 
 CHUNK = 1 << 16
 HOME = "127.0.0.1"
-PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+COMMANDS = tuple(signal.SIGRTMIN + n for n in range(3))
+PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, *COMMANDS)
 
 
 async def serve(host: str, port: int, home: int) -> asyncio.Server:

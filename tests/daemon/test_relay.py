@@ -63,14 +63,15 @@ async def relay(port: int, code: str) -> asyncio.subprocess.Process:
 
 
 async def test_the_command_lives_and_ends_as_if_alone() -> None:
-    """It hears SIGTERM; its exit code, or 128 and the signal's number, is the relay's."""
+    """It hears SIGTERM and an operator's signals; its exit code, or 128 and the signal's number, is the relay's."""
     async with await asyncio.start_server(echo, HOME, 0) as free:
         port = port_of(free)
     waits = "import signal, sys; signal.signal(15, lambda *_: sys.exit(7)); print('up', flush=True); signal.pause()"
-    patient = await relay(port, waits)
-    assert patient.stdout is not None
-    assert await patient.stdout.readline() == b"up\n"
-    patient.send_signal(signal.SIGTERM)
-    assert await patient.wait() == 7
+    for number in (signal.SIGTERM, signal.SIGRTMIN + 2):
+        patient = await relay(port, waits.replace("15", str(int(number))))
+        assert patient.stdout is not None
+        assert await patient.stdout.readline() == b"up\n"
+        patient.send_signal(number)
+        assert await patient.wait() == 7
     killed = await relay(port, "import os; os.kill(os.getpid(), 9)")
     assert await killed.wait() == 128 + 9
