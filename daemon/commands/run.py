@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import os
 import sys
 from pathlib import Path
@@ -35,6 +36,9 @@ def run(args: argparse.Namespace, ui: Ui) -> None:
     options += ["--config", str(args.config.resolve())] if args.config is not None else []
     if must_compile(os.environ):
         ui.note("compiling kernels: this happens once, and takes about half a minute")
+
+    gc.collect()
+    gc.freeze()  # what is there by now stays: looking through it would stop the event loop for tens of milliseconds
 
     async def live() -> bool:
         return await Daemon(config, args.environ, lambda: config_of(args, flags), ui, options, anew=args.anew).run()

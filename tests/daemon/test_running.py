@@ -1,6 +1,7 @@
 """The life of a daemon as a process of its own: started, killed, started again, stopped, refused."""
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -151,6 +152,27 @@ def test_the_end_waits_for_nobody(tmp_path: Path) -> None:
     code += "threading.Thread(target=time.sleep, args=(10**6,)).start(); print('said'); leave()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=240)
     assert done.stdout == b"said\n"
+
+
+def test_modules_are_no_matter_of_the_collector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has been loaded when the daemon begins is never looked through again: that would stop its event loop."""
+    frozen: list[int] = []
+
+    class Brief:
+        def __init__(self, *_: object, **__: object) -> None:
+            pass
+
+        async def run(self) -> bool:
+            frozen.append(gc.get_freeze_count())
+            return True
+
+    monkeypatch.setattr("daemon.commands.run.Daemon", Brief)
+    (tmp_path / "config.toml").write_text(TEXT)
+    try:
+        assert main(["run", "--config", str(tmp_path / "config.toml"), "--state", str(tmp_path)]) == 130
+    finally:
+        gc.unfreeze()
+    assert frozen[0] > 100_000
 
 
 @pytest.mark.parametrize("key", ["stop_sigma", "max_daily_loss", "max_drawdown", "max_quote_age_s"])
