@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from broker.durable import Threaded, connect
+from broker.durable import connect
 from broker.oanda import Price, Transport
 from broker.types import SECOND
 from daemon.assembly import Body, assemble
@@ -17,6 +17,8 @@ from daemon.config import Config
 from daemon.console import Ui
 from daemon.experience import ExperienceAside
 from daemon.running import JOURNAL
+from daemon.stages import TimedDisk
+from daemon.web import Metrics
 
 PAIR = "EUR_USD"
 START = 1_714_521_600 * SECOND  # a Wednesday
@@ -44,12 +46,13 @@ async def fed(config: Config) -> AsyncIterator[Body]:
         jobs.append(asyncio.get_running_loop().run_in_executor(None, job))
 
     async with AsyncExitStack() as held:
-        disk = Threaded(connect(state / JOURNAL))
+        metrics = Metrics()
+        disk = TimedDisk(connect(state / JOURNAL), metrics)
         held.callback(disk.close)
         store = ExperienceAside(state, config.store.capacity, print, disk.wait)
         held.callback(store.close)
         ui, transport = Ui(json=True), cast(Transport, Listed())
-        body = await assemble(config, {}, transport, disk, store, aside, lambda: None, ui)
+        body = await assemble(config, {}, transport, disk, store, metrics, aside, lambda: None, ui)
         body.open()
         yield body
         body.days.finish()

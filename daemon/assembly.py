@@ -28,6 +28,7 @@ from daemon.oanda import is_custom, keeper_waits, order_limits
 from daemon.outputs import Logged, OverTheWire, Written
 from daemon.recovery import Folded, Rehearsal
 from daemon.service import Service
+from daemon.stages import DecideTimes, TimedDisk
 from daemon.summary import Latency, Run
 from daemon.web import Hub, Metrics
 from daemon.window import Window
@@ -70,7 +71,7 @@ class Body:
         memory: keeps the state. folded: what a start folded of the journal; None where it began anew.
         newer: another model than the one that decided last.
         hub, metrics, window: what is told of it. chosen: the model that it started with, or None.
-        durable: returns once all inputs so far are on the disk.
+        durable: returns once all inputs so far are on the disk. written: the journal. disk: under it.
     """
 
     config: Config
@@ -90,6 +91,8 @@ class Body:
     window: Window
     chosen: Chosen | None
     durable: Callable[[], Awaitable[None]]
+    written: DiskJournal
+    disk: TimedDisk
 
     def hear(self, event: FeedEvent) -> None:
         """What the price stream tells: the window looks on from here, the service acts."""
@@ -113,8 +116,9 @@ async def assemble(
     config: Config,
     environ: Mapping[str, str],
     transport: Transport,
-    disk: Writer,
+    disk: TimedDisk,
     store: ExperienceAside,
+    metrics: Metrics,
     aside: Aside,
     missed: Callable[[], None],
     ui: Ui,
@@ -124,7 +128,7 @@ async def assemble(
     """Ask the broker what it trades, build the session over it, and go on from the journal.
 
     Args:
-        disk: keeps orders and transactions. store: keeps experience.
+        disk: keeps orders and transactions. store: keeps experience. metrics: are told.
         aside: runs what takes long. missed: called once for each gap of the prices.
         anew: begin a new run, whatever the journal has.
 
@@ -139,14 +143,14 @@ async def assemble(
     ears = Ears()
     account, config, pairs = await traded(config, environ, transport, disk, ears)
     chosen = choose_model(config, ui) if config.strategy == "muzero" else None
-    latency, written, run = Latency(), DiskJournal(disk, found.end), secrets.token_hex(4)
+    latency, written, run = DecideTimes(metrics), DiskJournal(disk, found.end), secrets.token_hex(4)
     journal = Rehearsal(written)
     makers = Makers(config, tuple(pairs.values()), latency, str(chosen.path) if chosen else "")
     lanes = makers.lanes(chosen)
     days = days_of(config, tuple(pairs.values()), chosen, latency, aside)
     recorder = Recorder(run, lanes[0].strategy.feature_set, store.keep)
     wire = OverTheWire(account) if account else None
-    hub, metrics = Hub(), Metrics()
+    hub = Hub()
     window = Window(lanes, hub, metrics)
     sink = Written(journal, days, recorder, window)
     session = make_session(lanes, config, wire or paper_broker(config), sink, run)
@@ -157,7 +161,7 @@ async def assemble(
     if wire is not None:
         wire.forget()
     sink.tell(Logged())
-    window.told = True
+    window.told = latency.told = True
     service = Service(config, session.run, desk, session, journal, days, account, wire, missed, memory.begin)
     ears.service = service
     why = why_not(chosen, config) if chosen is not None else ""
@@ -180,6 +184,8 @@ async def assemble(
         window=window,
         chosen=chosen,
         durable=written.durable,
+        written=written,
+        disk=disk,
     )
 
 

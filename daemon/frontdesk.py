@@ -1,6 +1,7 @@
 """The front desk: what the API shows of the daemon, and what it may ask it to do."""
 
 import asyncio
+import math
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -36,6 +37,16 @@ class Streams:
 
 
 @dataclass(frozen=True, slots=True)
+class JournalFigures:
+    """The journal: records, bytes on the disk, writes that are not there yet, and how long the oldest has waited."""
+
+    records: int
+    bytes: int
+    waiting: int
+    oldest_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Behind:
     """Who stands behind the front desk.
 
@@ -43,6 +54,7 @@ class Behind:
         streams: how they are. health: whether all is well. obey: does an operator's command.
         reload, stop: as SIGHUP and SIGTERM do. chosen: the model that decided at the start, or None.
         badge: what nobody may overlook: PAPER, PRACTICE or LIVE.
+        journal: how it is. late: waits in lock-step with an emulator that were given up.
     """
 
     service: Service
@@ -57,6 +69,8 @@ class Behind:
     stop: Callable[[], None]
     chosen: Chosen | None
     badge: str
+    journal: Callable[[], JournalFigures]
+    late: Callable[[], int]
 
 
 class FrontDesk:
@@ -69,6 +83,7 @@ class FrontDesk:
     def __init__(self, config: Config, behind: Behind, hub: Hub, started: int) -> None:
         self._config, self._behind, self._hub, self._started = config, behind, hub, started
         self._state = Path(config.state.dir)
+        self._stock: Mapping[str, Any] = {}
 
     def health(self) -> Health:
         """As the daemon sees itself."""
@@ -91,7 +106,8 @@ class FrontDesk:
             case "models":
                 return await asyncio.to_thread(self._models)
             case "store":
-                return await asyncio.to_thread(self._store)
+                self._stock = await asyncio.to_thread(self._store)
+                return dict(self._stock)
             case "risk":
                 return self.risk()
             case _:
@@ -144,7 +160,8 @@ class FrontDesk:
             },
             "account": {key: known[key] for key in ("balance", "equity", "tripped")}
             | {"currency": self._config.account.currency},
-            "counts": {key: known[key] for key in ("decisions", "trades", "orders_sent", "quotes_dropped")},
+            "counts": {key: known[key] for key in ("decisions", "trades", "orders_sent", "quotes_dropped")}
+            | {"lockstep_late": behind.late()},
             "prices": known["instruments"],
             "barred": service.session.risk.reasons(),
             "net_pips": behind.window.net_pips,
@@ -216,7 +233,8 @@ class FrontDesk:
         metrics.set("drawdown", used["drawdown"])
         metrics.set("net_pips", behind.window.net_pips)
         metrics.set("listeners", self._hub.listeners)
-        metrics.set("disk_free_bytes", shutil.disk_usage(self._state).free)
+        metrics.set("lockstep_late", behind.late())
+        self._measure_disk(metrics)
         for lane in service.session.lanes:
             metrics.set("position_units", lane.ledger.units, lane.instrument.name)
         for name, age in streams.ages.items():
@@ -234,6 +252,19 @@ class FrontDesk:
         metrics.forget("job_running")
         for row in behind.school.jobs.status() if behind.school else ():
             metrics.set("job_running", float(row["state"] == "running"), row["job"])
+
+    def _measure_disk(self, metrics: Metrics) -> None:
+        journal, stock = self._behind.journal(), self._stock
+        metrics.set("disk_free_bytes", shutil.disk_usage(self._state).free)
+        metrics.set("journal_records", journal.records)
+        metrics.set("journal_bytes", journal.bytes)
+        metrics.set("journal_waiting", journal.waiting)
+        metrics.set("journal_oldest_seconds", journal.oldest_s)
+        metrics.set("store_steps", stock.get("size", 0))
+        metrics.set("store_capacity_steps", stock.get("capacity", self._config.store.capacity))
+        metrics.set("store_evicted_steps", stock.get("evicted_steps", 0))
+        for of, quality in stock.get("quality", {}).items():
+            metrics.set("store_quality", math.nan if quality is None else quality, of)
 
 
 def _finite(value: float) -> float | None:

@@ -13,22 +13,24 @@ from typing import Any
 import structlog
 
 from broker.clock import SystemClock
+from broker.errors import TraderError
 from daemon.assembly import Body
-from daemon.chores import chores_of
+from daemon.chores import JOURNAL, chores_of
 from daemon.config import Config
 from daemon.events import Activated, Command, Operator
-from daemon.frontdesk import Behind, FrontDesk, Streams
+from daemon.frontdesk import Behind, FrontDesk, JournalFigures, Streams
 from daemon.notify import Notifications, apprise, heartbeat, secret_lines
 from daemon.operator import SIGNALS, OperatorFile
 from daemon.probation import Terms
 from daemon.promotion import Hands, Promotion
 from daemon.school import School
-from daemon.web import Health, Metrics, Web, api_token
+from daemon.web import Health, Metrics, Query, Web, api_token
 from daemon.web.address import kept_address
 from training.registry import Registry
 
 PROBATION = "probation.json"
 LAG_S = 0.1
+STOCK_S = 300.0
 MODEL = ("promoted", "rejected", "rolled_back", "retired", "probation_passed")
 JOB = ("job_ended", "job_missed", "job_overlaps")
 TOLD = dict.fromkeys(MODEL, "model") | dict.fromkeys(JOB, "job") | {"summary": "summary", "operator": "halt"}
@@ -41,13 +43,15 @@ class Wishes:
 
     Attributes:
         options: of a child's command line: `--config`, `--state`. badge: PAPER, PRACTICE or LIVE.
-        streams, health: how they are. reload, stop: as the signals do. signalled: signals that say what to do.
+        streams, health: how they are. late: waits in lock-step that were given up. reload, stop: as the signals do.
+        signalled: signals that say what to do.
     """
 
     options: Sequence[str]
     badge: str
     streams: Callable[[], Streams]
     health: Callable[[], Health]
+    late: Callable[[], int]
     reload: Callable[[], Mapping[str, Any]]
     stop: Callable[[], None]
     signalled: asyncio.Queue[int]
@@ -89,6 +93,8 @@ class Household:
             stop=wishes.stop,
             chosen=body.chosen,
             badge=wishes.badge,
+            journal=self._journal,
+            late=wishes.late,
         )
         self._desk = FrontDesk(config, behind, body.hub, SystemClock().now())
         body.metrics.refresh = self._desk.measure
@@ -99,6 +105,7 @@ class Household:
         with ExitStack() as held:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(loop_lag(self._body.metrics))
+                tasks.create_task(self._count_stock())
                 tasks.create_task(self._obey_signals())
                 tasks.create_task(OperatorFile(self._state, self.obey).run())
                 if self._notifications is not None:
@@ -110,6 +117,20 @@ class Household:
                     tasks.create_task(self._school.run())
                 if settings.api.enabled:
                     tasks.create_task(self._serve(held))
+
+    async def _count_stock(self) -> None:
+        """Look into the experience store now and then, for the metrics."""
+        while True:
+            try:
+                await self._desk.view("store", Query())
+            except TraderError as fault:
+                self._log.warning("store", why=str(fault))
+            await asyncio.sleep(STOCK_S)
+
+    def _journal(self) -> JournalFigures:
+        file, disk = self._state / JOURNAL, self._body.disk
+        sizes = [path.stat().st_size for path in (file, file.with_name(f"{file.name}-wal")) if path.exists()]
+        return JournalFigures(self._body.written.records, sum(sizes), disk.waiting, disk.oldest_s)
 
     async def _serve(self, held: ExitStack) -> None:
         settings, token = self._config.api, await asyncio.to_thread(api_token, self._state)

@@ -5,9 +5,11 @@ is not set, `live`, or `custom` with `OANDA_REST_URL` and `OANDA_STREAM_URL`).
 """
 
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import SystemRandom
+
+import aiohttp
 
 from broker.clock import SystemClock
 from broker.errors import BadInput
@@ -46,8 +48,8 @@ def access_of(environ: Mapping[str, str], settings: Oanda) -> Access:
     return Access(token, _said(environ, "OANDA_ACCOUNT"), hosts, frozenset(settings.accounts))
 
 
-def transport_of(environ: Mapping[str, str], settings: Oanda) -> Transport:
-    """A transport to the account; made inside a running event loop.
+def transport_of(environ: Mapping[str, str], settings: Oanda, traces: Sequence[aiohttp.TraceConfig] = ()) -> Transport:
+    """A transport to the account; made inside a running event loop. `traces` are told of what it does.
 
     Raises:
         BadInput: as `access_of`.
@@ -62,7 +64,8 @@ def transport_of(environ: Mapping[str, str], settings: Oanda) -> Transport:
     pace = Pace(TokenBucket(10 * REQUESTS_PER_S, 100.0, reserve=5.0), TokenBucket(CUSTOM_CONNECTIONS_PER_S, 20.0))
     if not is_custom(environ):
         pace = Pace.usual()
-    return Transport(access_of(environ, settings), pace, waits, SystemRandom(), SystemClock().now)
+    access, now = access_of(environ, settings), SystemClock().now
+    return Transport(access, pace, waits, SystemRandom(), now, traces=traces)
 
 
 def is_custom(environ: Mapping[str, str]) -> bool:

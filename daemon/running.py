@@ -18,7 +18,7 @@ import structlog
 
 from broker.bars import BarSize
 from broker.clock import SystemClock
-from broker.durable import Threaded, connect
+from broker.durable import connect
 from broker.errors import BadInput, Transient
 from broker.oanda import Account, Denied, FeedEvent, PriceFeed, Recorder, Transport, Unauthorised
 from broker.oanda.keeping import Keeper
@@ -36,8 +36,9 @@ from daemon.lockstep import Lockstep
 from daemon.news import news_of
 from daemon.oanda import feed_waits, is_custom, transport_of
 from daemon.operator import SIGNALS
+from daemon.stages import TimedDisk, order_trace
 from daemon.systemd import Notifier
-from daemon.web import Health
+from daemon.web import Health, Metrics
 from training.locks import FileLock, writer_lock
 from training.registry import Registry
 
@@ -107,9 +108,10 @@ class Daemon:
             registry = Registry(self._state / "models", "daemon", now)
             registry.own()
             held.callback(registry.disown)
-            transport = transport_of(self._environ, self._config.oanda)
+            metrics = Metrics()
+            transport = transport_of(self._environ, self._config.oanda, [order_trace(metrics)])
             held.push_async_callback(transport.close)
-            disk = Threaded(connect(self._state / JOURNAL))
+            disk = TimedDisk(connect(self._state / JOURNAL), metrics)
             held.callback(disk.close)
             store = ExperienceAside(self._state, self._config.store.capacity, self._ui.warn, disk.wait)
             held.callback(store.close)
@@ -120,6 +122,7 @@ class Daemon:
                 transport,
                 disk,
                 store,
+                metrics,
                 self._aside,
                 self._missed,
                 self._ui,
@@ -225,6 +228,7 @@ class Daemon:
             badge="LIVE" if live else "PRACTICE" if real else "PAPER",
             streams=lambda: streams_of(self._feed, body.account),
             health=lambda: self._health(body),
+            late=lambda: self._lockstep.late if self._lockstep else 0,
             reload=self._reload,
             stop=self.stop,
             signalled=self._signalled,

@@ -19,6 +19,7 @@ from broker.rfc3339 import rfc3339
 from broker.types import LONG, Bar, Cancel, Fill, Float64s, Instrument, Order, Trade
 from daemon.canary import ASKED
 from daemon.runfolder import decision_line
+from daemon.stages import NANOSECONDS, heard
 from daemon.web import Hub, Metrics, Query
 from daemon.web.office import MOST_ROWS
 from strategy.features import CHANGE, OUTCOME_S
@@ -26,7 +27,6 @@ from strategy.features.market import outcome_label
 from strategy.lane import Lane
 from strategy.plugin import Choice, Observation
 
-NANOSECONDS = 1e-9
 DRIFT_ROWS = 1000
 LEAST_CHANCE = 1e-6
 
@@ -66,7 +66,7 @@ class Window:
 
     def begin(self, event: FeedEvent) -> None:
         """The price stream said something: the time of what comes of it counts from here."""
-        self._began = perf_counter_ns()
+        self._began = heard()
         if isinstance(event, Price):
             self._metrics.count("ticks_total", event.instrument)
 

@@ -9,7 +9,7 @@ Only GETs are sent again. A write that has no answer is Lost, and what became of
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC
@@ -89,7 +89,7 @@ class Transport:
         waits: time-outs.
         dice: jitter.
         now: ns since the epoch, for `Retry-After` dates.
-        connector: makes each session's connector.
+        connector: makes each session's connector. traces: told of what the sessions do.
     """
 
     def __init__(
@@ -100,10 +100,12 @@ class Transport:
         dice: Random,
         now: Callable[[], int],
         connector: Callable[[], aiohttp.BaseConnector] = warm_connector,
+        traces: Sequence[aiohttp.TraceConfig] = (),
     ) -> None:
         self.access, self.waits = access, waits
         self.throttled = 0  # answers 429 so far
         self._pace, self._dice, self._now, self._connector = pace, dice, now, connector
+        self._traces = traces
         self._sessions: dict[str, aiohttp.ClientSession] = {}
 
     async def close(self) -> None:
@@ -202,7 +204,7 @@ class Transport:
             self._sessions[base] = aiohttp.ClientSession(
                 connector=self._connector(),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                trace_configs=[tracing],
+                trace_configs=[tracing, *self._traces],
                 trust_env=False,
             )
         return self._sessions[base]

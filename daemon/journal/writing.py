@@ -47,6 +47,11 @@ class DiskJournal:
         self._dirty = False
         disk.at_commit(self._flush)
 
+    @property
+    def records(self) -> int:
+        """How many there are."""
+        return self._end.seq
+
     def take(self, event: Input) -> None:
         """An input that is about to be applied."""
         if isinstance(event, Quoted | Beat):

@@ -34,10 +34,29 @@ TABLE: Mapping[str, Metric] = {
     "orders_total": Metric("counter", "orders that ended", ("outcome",)),
     "trades_total": Metric("counter", "trades completed", ("exit_reason",)),
     "tick_to_decision_seconds": Metric("histogram", "from a tick's arrival to the decision it led to", (), SECONDS),
+    "tick_to_order_seconds": Metric("histogram", "from a tick's arrival to its order on the connection", (), SECONDS),
+    "stage_seconds": Metric(
+        "histogram",
+        "stages of that way: decide (the strategy answers), journal (the order is on disk), send (it is on the "
+        "connection), answer",
+        ("stage",),
+        SECONDS,
+    ),
     "fill_difference_pips": Metric(
         "histogram", "what a fill cost beyond the quote that was decided on; above 0 is worse", (), PIPS
     ),
     "loop_lag_seconds": Metric("histogram", "how late the event loop was", (), SECONDS),
+    "journal_commit_seconds": Metric(
+        "histogram", "the journal's transactions, from the first write to disk", (), SECONDS
+    ),
+    "journal_records": Metric("gauge", "records of the journal since it began"),
+    "journal_bytes": Metric("gauge", "what the journal takes on the disk"),
+    "journal_waiting": Metric("gauge", "writes that are not on disk yet"),
+    "journal_oldest_seconds": Metric("gauge", "how long the oldest of them has waited"),
+    "store_steps": Metric("gauge", "steps in the experience store, as of the last five minutes"),
+    "store_capacity_steps": Metric("gauge", "steps that it has room for"),
+    "store_evicted_steps": Metric("gauge", "steps that made room for others"),
+    "store_quality": Metric("gauge", "quality of what it holds: min, p50, max", ("of",)),
     "net_pips": Metric("gauge", "pips of all trades since the start"),
     "equity": Metric("gauge", "balance and open profits, account currency"),
     "drawdown": Metric("gauge", "fall of equity from its peak, account currency"),
@@ -52,6 +71,7 @@ TABLE: Mapping[str, Metric] = {
     "job_runs_total": Metric("counter", "jobs that ended", ("job", "outcome")),
     "job_running": Metric("gauge", "1 while a job runs", ("job",)),
     "ready": Metric("gauge", "1 while ticks and orders are alive"),
+    "lockstep_late": Metric("gauge", "waits for the emulator, in lock-step with it, that were given up"),
     "listeners": Metric("gauge", "who listens to events now"),
 }
 

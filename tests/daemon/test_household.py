@@ -26,7 +26,7 @@ from daemon.models import BUNDLED, Chosen
 from daemon.operator import SIGNALS
 from daemon.school import training_files
 from daemon.web.address import address
-from daemon.web.routes import COMMANDS
+from daemon.web.routes import COMMANDS, V1
 from strategy.model import load
 from tests.daemon.test_running import until
 from tests.daemon.wired import config_of, emulator
@@ -68,16 +68,28 @@ class Running:
         assert done.returncode == code, err.decode()
         return json.loads(out) if out else err.decode()
 
-    async def metric(self, name: str) -> float:
-        """A metric, as Prometheus would read it."""
+    async def asked(self, path: str) -> str:
+        """What its API answers."""
         host, port, token = await asyncio.to_thread(address, self.folder / "state")
         headers = {"Authorization": f"Bearer {token}"}
         async with (
             aiohttp.ClientSession() as session,
-            session.get(f"http://{host}:{port}/metrics", headers=headers) as answer,
+            session.get(f"http://{host}:{port}{path}", headers=headers) as answer,
         ):
-            lines = (await answer.text()).splitlines()
-        return float(next(line for line in lines if line.startswith(f"micro_trader_{name} ")).split()[-1])
+            return await answer.text()
+
+    async def view(self, name: str) -> Any:
+        """A document of the API."""
+        return json.loads(await self.asked(f"{V1}/{name}"))
+
+    async def metrics(self) -> dict[str, float]:
+        """All metrics of one moment, as Prometheus would read them."""
+        lines = [line.rpartition(" ") for line in (await self.asked("/metrics")).splitlines() if line[0] != "#"]
+        return {name.removeprefix("micro_trader_"): float(value) for name, _, value in lines}
+
+    async def metric(self, name: str) -> float:
+        """One of them."""
+        return (await self.metrics())[name]
 
     def decisions(self) -> list[dict[str, Any]]:
         """The decision logs, as far as they are written."""

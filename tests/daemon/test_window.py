@@ -144,7 +144,8 @@ def test_what_a_start_folds_is_kept_and_not_told(lane: Lane) -> None:
 def test_a_decision_is_timed_from_what_led_to_it(lane: Lane, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not from the start of the daemon; each price counts as a tick, a heartbeat does not."""
     clock = iter([0, 7_000_000_000, 9_000_000_000, 9_000_300_000])
-    monkeypatch.setattr("daemon.window.perf_counter_ns", lambda: next(clock))
+    for module in ("window", "stages"):
+        monkeypatch.setattr(f"daemon.{module}.perf_counter_ns", lambda: next(clock))
     metrics = Metrics()
     window = opened(Window([lane], Hub(), metrics))
     window.begin(Price(9, "EUR_USD", 138000, 138010, (), (), tradeable=True))
