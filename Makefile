@@ -19,7 +19,7 @@ BUNDLED := var/bundled
 TESTS ?=
 BENCH ?= features
 
-.PHONY: help setup demo bundled-model test check bench faults learn-table format docs site soak install uninstall systemd-e2e compose-e2e browser-test clean
+.PHONY: help setup demo bundled-model test check bench faults learn-table format docs site soak install uninstall systemd-e2e compose-e2e tutorial-e2e browser-test clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z0-9-]+):.*##(.*)/\1\t\2/p' Makefile | expand -t 14
@@ -104,6 +104,9 @@ systemd-e2e:  ## the units in a booted systemd (as root; a quarter of an hour): 
 
 compose-e2e:  ## the compose file in a real engine (as root; half an hour): OPS=folder of the scripts that run it
 	@benchmarks/compose_e2e.sh
+
+tutorial-e2e:  ## every command of the tutorial in a fresh container (as root; a quarter of an hour): OPS=folder of the scripts
+	@benchmarks/tutorial_e2e.sh
 
 clean:  ## remove what was built and cached, but neither .venv nor var
 	@rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
