@@ -1,7 +1,7 @@
 """Puts a service together: the config's values, the account's instruments, the session, and what remembers it."""
 
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import SystemRandom
@@ -71,7 +71,7 @@ class Body:
         memory: keeps the state. folded: what a start folded of the journal; None where it began anew.
         newer: another model than the one that decided last.
         hub, metrics, window: what is told of it. chosen: the model that it started with, or None.
-        durable: returns once all inputs so far are on the disk. written: the journal. disk: under it.
+        disk: under the journal.
     """
 
     config: Config
@@ -90,14 +90,16 @@ class Body:
     metrics: Metrics
     window: Window
     chosen: Chosen | None
-    durable: Callable[[], Awaitable[None]]
-    written: DiskJournal
     disk: TimedDisk
 
     def hear(self, event: FeedEvent) -> None:
         """What the price stream tells: the window looks on from here, the service acts."""
         self.window.begin(event)
         self.service.hear(event)
+
+    async def durable(self) -> None:
+        """Return once all inputs so far are on the disk."""
+        await self.disk.durable()
 
     def open(self) -> None:
         """Begin, or go on; with the limits and the model of now.
@@ -164,7 +166,6 @@ async def assemble(
     window.told = latency.told = True
     service = Service(config, session.run, desk, session, journal, days, account, wire, missed, memory.begin)
     ears.service = service
-    why = why_not(chosen, config) if chosen is not None else ""
     newer = Activated(0, chosen.name, str(chosen.path)) if chosen and makers.folder != str(chosen.path) else None
     return Body(
         config=config,
@@ -174,7 +175,7 @@ async def assemble(
         account=account,
         ears=ears,
         pairs=pairs,
-        why=why,
+        why=why_not(chosen, config) if chosen is not None else "",
         prepare=makers.prepare,
         memory=memory,
         folded=folded,
@@ -183,8 +184,6 @@ async def assemble(
         metrics=metrics,
         window=window,
         chosen=chosen,
-        durable=written.durable,
-        written=written,
         disk=disk,
     )
 

@@ -130,7 +130,7 @@ class Household:
     def _journal(self) -> JournalFigures:
         file, disk = self._state / JOURNAL, self._body.disk
         sizes = [path.stat().st_size for path in (file, file.with_name(f"{file.name}-wal")) if path.exists()]
-        return JournalFigures(self._body.written.records, sum(sizes), disk.waiting, disk.oldest_s)
+        return JournalFigures(self._body.memory.records, sum(sizes), disk.waiting, disk.oldest_s)
 
     async def _serve(self, held: ExitStack) -> None:
         settings, token = self._config.api, await asyncio.to_thread(api_token, self._state)

@@ -68,6 +68,11 @@ class Memory:
         self._desk, self._session, self._recorder, self._models = desk, session, recorder, models
         self._journal, self._disk = journal, disk
 
+    @property
+    def records(self) -> int:
+        """How many the journal has."""
+        return self._journal.records
+
     def begin(self) -> None:
         """Keep a state from which all that comes can be folded."""
         self._journal.remember({**self._tree(), "recorder": self._recorder.memory()})
