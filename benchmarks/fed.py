@@ -9,13 +9,13 @@ from typing import Any, cast
 
 import numpy as np
 
-from broker.durable import connect
 from broker.oanda import Price, Transport
 from broker.types import SECOND
 from daemon.assembly import Body, assemble
 from daemon.config import Config
 from daemon.console import Ui
 from daemon.experience import ExperienceAside
+from daemon.journal import opened
 from daemon.running import JOURNAL
 from daemon.stages import TimedDisk
 from daemon.web import Metrics
@@ -47,7 +47,7 @@ async def fed(config: Config) -> AsyncIterator[Body]:
 
     async with AsyncExitStack() as held:
         metrics = Metrics()
-        disk = TimedDisk(connect(state / JOURNAL), metrics)
+        disk = TimedDisk(opened(state / JOURNAL), metrics)
         held.callback(disk.close)
         store = ExperienceAside(state, config.store.capacity, print, disk.wait)
         held.callback(store.close)

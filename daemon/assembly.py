@@ -16,6 +16,7 @@ from daemon.compose import limits_of, make_lane, make_session, make_strategy, pa
 from daemon.config import Config, to_toml
 from daemon.console import Ui
 from daemon.dayfolders import DayFolders
+from daemon.daypage import page_aside
 from daemon.desk import Desk
 from daemon.environment import environment
 from daemon.events import Activated, Limited
@@ -194,7 +195,9 @@ def days_of(
     """The run's folders."""
     described, commission = described_of(config, pairs, chosen), config.paper.commission_pips
     folders = Path(config.state.dir) / "runs"
-    return DayFolders(folders, pairs, commission, described, to_toml(config), environment(()), latency, aside)
+    return DayFolders(
+        folders, pairs, commission, described, to_toml(config), environment(()), latency, aside, page_aside
+    )
 
 
 async def traded(

@@ -43,7 +43,8 @@ class DayFolders:
         described: what is run, but for `out`.
         config: as TOML. environment: the document of environment.json.
         latency: of the decisions.
-        aside: runs what takes long (a day's report), at once or in another thread.
+        aside: runs what takes long (completing a day), at once or in another thread.
+        page: makes the report of a day that is over, from its finished folder; the last day's is made here.
 
     Attributes:
         again: rows go to the last folder of their day, which is written anew: the journal tells them again.
@@ -61,10 +62,11 @@ class DayFolders:
         environment: Mapping[str, Any],
         latency: Latency,
         aside: Callable[[Callable[[], object]], object],
+        page: Callable[[Path], object],
     ) -> None:
         self._root, self._instruments, self._commission = root, instruments, commission_pips
         self.described, self.config = described, config
-        self._environment, self._latency, self._aside = environment, latency, aside
+        self._environment, self._latency, self._aside, self._page = environment, latency, aside, page
         self._day: _Day | None = None
         self.again = False
         self.trades = self.decisions = 0
@@ -131,7 +133,7 @@ class DayFolders:
         if day is not None and number <= day.number:
             return day
         if day is not None:
-            self._aside(lambda: self._complete(day))
+            self._aside(lambda: self._leave(day))
         folder = RunFolder.create(self._path(rfc3339(number * DAY)[:10]))
         books = Bookkeeper(folder, self._instruments, self._commission)
         self._day = _Day(number, folder, books, Quotes(), perf_counter())
@@ -146,11 +148,15 @@ class DayFolders:
             last, path = path, self._root / f"{name}-{n:02}"
         return last if self.again else path
 
-    def _complete(self, day: _Day) -> None:
+    def _leave(self, day: _Day) -> None:
+        self._complete(day, page=False)
+        self._page(day.folder.path)
+
+    def _complete(self, day: _Day, page: bool = True) -> None:
         with day.folder:
             described = replace(self.described, out=str(day.folder.path))
             summary = summarise(day.books.trades, self._counts(day), described)
-            day.folder.finish(summary, self.config, self._environment)
+            day.folder.finish(summary, self.config, self._environment, page)
 
     def _counts(self, day: _Day) -> Counts:
         books, quotes = day.books, day.quotes

@@ -134,19 +134,21 @@ class RunFolder:
         for file in (self._decisions, self._trades, self._orders):
             file.flush()
 
-    def finish(self, summary: Mapping[str, Any], config_toml: str, environment: Mapping[str, Any]) -> Path:
-        """Complete the folder: config, environment, report, and the summary last. Returns the report's path."""
+    def finish(
+        self, summary: Mapping[str, Any], config_toml: str, environment: Mapping[str, Any], page: bool = True
+    ) -> None:
+        """Complete the folder: config, environment, the report if `page`, and the summary last."""
         assert summary["decision_log_sha256"] == self.decision_log_sha256, "the summary is of another decision log"
         try:
             for file in (self._decisions, self._trades, self._orders):
                 file.close()
             write_whole(self.path / CONFIG, config_toml)
             write_whole(self.path / ENVIRONMENT, _document(environment))
-            report = build_report(self.path, summary)
+            if page:
+                build_report(self.path, summary)
             write_whole(self.path / SUMMARY, _document(summary))
         except OSError as error:
             raise _storage_fault(error, self.path) from error
-        return report
 
 
 def decision_line(seen: Observation, choice: Choice, target: int, veto: str | None, model: str) -> str:

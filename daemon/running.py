@@ -18,7 +18,6 @@ import structlog
 
 from broker.bars import BarSize
 from broker.clock import SystemClock
-from broker.durable import connect
 from broker.errors import BadInput, Transient
 from broker.oanda import Account, Denied, FeedEvent, PriceFeed, Recorder, Transport, Unauthorised
 from broker.oanda.keeping import Keeper
@@ -32,6 +31,7 @@ from daemon.events import Limited
 from daemon.experience import ExperienceAside
 from daemon.frontdesk import Streams
 from daemon.household import Household, Wishes
+from daemon.journal import opened
 from daemon.lockstep import Lockstep
 from daemon.news import news_of
 from daemon.oanda import feed_waits, is_custom, transport_of
@@ -111,7 +111,7 @@ class Daemon:
             metrics = Metrics()
             transport = transport_of(self._environ, self._config.oanda, [order_trace(metrics)])
             held.push_async_callback(transport.close)
-            disk = TimedDisk(connect(self._state / JOURNAL), metrics)
+            disk = TimedDisk(opened(self._state / JOURNAL), metrics)
             held.callback(disk.close)
             store = ExperienceAside(self._state, self._config.store.capacity, self._ui.warn, disk.wait)
             held.callback(store.close)

@@ -4,7 +4,7 @@ from daemon.journal.chain import Broken, Record, verified
 from daemon.journal.keeping import back_up, drop_some, pack_some
 from daemon.journal.quotes import Group
 from daemon.journal.reading import Event, Found, Snapshot, events, latest, marked, resume
-from daemon.journal.writing import DiskJournal, End
+from daemon.journal.writing import DiskJournal, End, opened
 
 __all__ = [
     "Broken",
@@ -20,6 +20,7 @@ __all__ = [
     "events",
     "latest",
     "marked",
+    "opened",
     "pack_some",
     "resume",
     "verified",

@@ -8,11 +8,12 @@ import sqlite3
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import zstandard
 
-from broker.durable import Writer
+from broker.durable import Writer, connect
 from broker.types import DAY
 from daemon.events import Beat, Input, Opened, Output, Quoted
 from daemon.journal.chain import QUOTES, START, digest_of
@@ -20,6 +21,7 @@ from daemon.journal.encoding import encode
 from daemon.journal.quotes import Packer
 from daemon.snapshot import pack
 
+PAGES = 4 << 20  # bytes
 GROUP = 256  # quotes in a record: about two KiB, half a page
 UNKNOWN = 0  # the day, while no event has told it
 
@@ -31,6 +33,20 @@ class End:
     seq: int = 0
     digest: bytes = START
     day: int = -1
+
+
+def opened(path: Path) -> sqlite3.Connection:
+    """A journal's file for its one writer, as `broker.durable.connect` opens it.
+
+    From then on SQLite keeps at most `PAGES` in this process, the experience store's included, whose writer looks at
+    few of those that it would keep.
+
+    Raises:
+        StorageFault: it can't be opened or written.
+    """
+    db = connect(path)
+    db.execute(f"PRAGMA soft_heap_limit = {PAGES}")
+    return db
 
 
 class DiskJournal:

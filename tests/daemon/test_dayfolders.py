@@ -1,20 +1,25 @@
 """The folders of days: each row in that of its time, each day completed when the next begins."""
 
 import json
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from broker.types import DAY, HOUR, Bar, Fill, Instrument, Order, Trade
 from daemon.dayfolders import DayFolders
+from daemon.daypage import page_aside
+from daemon.report import build_report
 from daemon.summary import Latency, Run
 
 EUR_USD = Instrument("EUR_USD", -4, 5, Decimal("0.02"))
 MONDAY = 19_000 * DAY
 
 
-def folders(root: Path) -> DayFolders:
+def folders(root: Path, page: Callable[[Path], object] = build_report) -> DayFolders:
     described = Run("hold", "hold", 0, "", "quotes", (EUR_USD,), "1m", mode="paper")
-    return DayFolders(root, (EUR_USD,), 0.0, described, "", {"inputs": []}, Latency(), lambda job: job())
+    return DayFolders(root, (EUR_USD,), 0.0, described, "", {"inputs": []}, Latency(), lambda job: job(), page)
 
 
 def trade(time: int) -> tuple[Trade, Fill]:
@@ -89,3 +94,20 @@ def test_what_was_written_can_be_read_at_once(tmp_path: Path) -> None:
     days.flush()
     assert (tmp_path / "2022-01-08" / "trades.csv").read_text().count("\n") == 2
     days.abandon()
+
+
+def test_a_day_that_is_over_gets_its_page_from_another_process(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The same bytes as made here; where it can't be made the log says why, and the day stays finished."""
+    days = folders(tmp_path, page_aside)
+    days.traded(*trade(MONDAY + 5))
+    days.quoted(MONDAY + DAY, dropped=False)
+    days.abandon()
+    day = tmp_path / "2022-01-08"
+    page = (day / "report.html").read_bytes()
+    assert page == build_report(day).read_bytes()
+    (day / "trades.csv").write_text("instrument,side\nEUR_USD,long\n")
+    page_aside(day)
+    assert "is not a trade" in "".join(capfd.readouterr())
+    assert summary(day)["trades"] == 1

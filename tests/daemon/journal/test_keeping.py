@@ -1,7 +1,10 @@
 """A packed, pruned or copied journal says the same, and goes on."""
 
+import os
 import sqlite3
 import stat
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from broker.errors import StorageFault
 from broker.types import DAY
 from daemon.events import Input, Opened, Output
 from daemon.journal import Broken, DiskJournal, back_up, drop_some, latest, pack_some, resume
+from daemon.journal.writing import PAGES
 from tests.broker.oanda.rig import database
 from tests.daemon.journal.made_events import MORNING, keep, read, texts, usual, write
 
@@ -118,3 +122,34 @@ def test_a_copy_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(StorageFault, match="can't be copied"):
         back_up(tmp_path / "none.db", tmp_path / "copy.db")
     assert list(tmp_path.iterdir()) == []
+
+
+READER = """
+import sqlite3, sys
+from pathlib import Path
+from broker.durable import connect
+from daemon.journal import opened
+def resident():
+    return int(Path("/proc/self/status").read_text().split("VmRSS:")[1].split()[0]) * 1024
+journal = {"opened": opened, "connect": connect}[sys.argv[1]](Path("journal.db"))
+store = sqlite3.connect("store.db")
+store.execute("PRAGMA cache_size = -16384")
+before = resident()
+store.execute("SELECT sum(length(body)) FROM t").fetchone()
+print(resident() - before)
+"""
+
+
+def test_pages_are_kept_within_bounds(tmp_path: Path) -> None:
+    """However many another connection of the process would keep, such as the store's: memory stays flat."""
+    with closing(sqlite3.connect(tmp_path / "store.db")) as store:
+        store.execute("CREATE TABLE t (body BLOB)")
+        store.executemany("INSERT INTO t VALUES (zeroblob(3000))", [()] * 4000)
+        store.commit()
+    grown = {}
+    for how in ("opened", "connect"):
+        command = [sys.executable, "-c", READER, how]
+        environ = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
+        done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, check=True, timeout=240)
+        grown[how] = int(done.stdout)
+    assert grown["opened"] < 2 * PAGES < 12_000_000 < grown["connect"]
