@@ -108,8 +108,7 @@ class OrderLog:
         """
         if self.intent(order.id) is not None:
             raise BadInput(f"the order id {order.id} was used before", mend="name each run differently")
-        row = (order.id, self._account, json.dumps(asdict(order)), Outcome.SENDING)
-        self._disk.put(lambda db: db.execute("INSERT INTO oanda_orders VALUES (?, ?, ?, ?, '', '')", row))
+        self._disk.put(partial(_intend, self._account, order))
         self._open[order.id] = Intent(order, Outcome.SENDING, "")
 
     def commit(
@@ -187,6 +186,11 @@ class OrderLog:
         if intent is None or (intent.outcome in ENDS and outcome is not Outcome.FILLED):
             return None
         return Intent(intent.order, outcome, detail)
+
+
+def _intend(account: str, order: Order, db: sqlite3.Connection) -> None:
+    row = (order.id, account, json.dumps(asdict(order)), Outcome.SENDING)
+    db.execute("INSERT INTO oanda_orders VALUES (?, ?, ?, ?, '', '')", row)
 
 
 def _write(
