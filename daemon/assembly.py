@@ -159,7 +159,9 @@ async def assemble(
     session = make_session(lanes, config, wire or paper_broker(config), sink, run)
     session.sending = sink.sent
     desk = Desk(session, makers.prepared)
-    memory = Memory(config, pairs.values(), wire is not None, desk, session, recorder, makers, written, disk)
+    memory = Memory(
+        config, pairs.values(), transport.access.account if wire else "", desk, session, recorder, makers, written, disk
+    )
     folded = memory.take_up(found, journal, days, anew=anew)
     if wire is not None:
         wire.forget()

@@ -156,8 +156,23 @@ class Desk:
             self._session.pass_over(lane)
 
     def _backfilled(self, lane: Lane, bar: Bar) -> None:
-        if bar.start >= lane.began and not lane.in_progress:
+        if bar.start < lane.began or lane.in_progress:
+            return
+        if self.clock:
             self._session.stand_in(lane, bar)
+        else:
+            self._look_back(lane, bar)
+
+    def _look_back(self, lane: Lane, bar: Bar) -> None:
+        """Take in a bar of before the start: it says nothing of what is held now."""
+        risk, name = self._session.risk, lane.instrument.name
+        held, guard, mark = lane.ledger.position, lane.guard.copy(), risk.memory()["open"].get(name)
+        lane.ledger.adopt(None)
+        self._session.stand_in(lane, bar)
+        lane.ledger.adopt(held)
+        lane.guard[:] = guard
+        if mark is not None:
+            risk.mark(name, bar.end, *mark)
 
     def _reconciled(self, event: Reconciled) -> None:
         session = self._session
@@ -169,6 +184,8 @@ class Desk:
             holding = held.get(name)
             if lane.ledger.units != (holding.units if holding else 0):
                 lane.ledger.adopt(_position(holding, event.time) if holding else None)
+        for name in session.risk.memory()["open"].keys() - self._lanes.keys() - held.keys():
+            session.risk.mark(name, event.time, 0.0, 0.0)
 
     def _operator(self, event: Operator) -> None:
         session, command = self._session, event.command

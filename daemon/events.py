@@ -102,7 +102,7 @@ class Reconciled:
 
     Attributes:
         balance: account currency.
-        holdings: every open position in the instruments traded.
+        holdings: every open position, also in instruments that are not traded here.
         orders: ids of ours that may still fill.
     """
 

@@ -165,6 +165,7 @@ class FrontDesk:
             "prices": known["instruments"],
             "barred": service.session.risk.reasons(),
             "net_pips": behind.window.net_pips,
+            "unattended": known["unattended"],
             "folder": known["folder"],
             "jobs": behind.school.jobs.status() if behind.school else [],
             "coming": behind.school.coming() if behind.school else {},

@@ -160,6 +160,7 @@ class Household:
         """Do it, and return once it is on the disk."""
         service = self._body.service
         service.command(Operator(service.desk.clock, command, who, why))
+        self._body.memory.note()
         await self._body.durable()
         self.tell("operator", {"command": command.value, "who": who, "reason": why})
 

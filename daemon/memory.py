@@ -5,7 +5,7 @@ start with the same rules takes up the latest and folds what is behind it, so th
 uninterrupted service would. A start with other rules can't: it takes the state marked lately, and begins anew.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from broker.canonical import plain, text
@@ -14,6 +14,7 @@ from broker.types import DAY, Instrument
 from daemon.config import Config
 from daemon.desk import Desk
 from daemon.events import Activated
+from daemon.heritage import inherited
 from daemon.journal import DiskJournal, Found, Record, Snapshot, drop_some, marked, pack_some, verified
 from daemon.recovery import Counter, Folded, Rehearsal, fold
 from strategy.plugin import Strategy
@@ -47,16 +48,19 @@ class Memory:
     """Keeps the state of one service.
 
     Args:
-        config, pairs, wired: what runs; `wired`: orders go to an account.
+        config, pairs, account: what runs; the account that orders go to, or "".
         desk, session, recorder, models: what has a state.
         journal: where it is kept. disk: under it.
+
+    Attributes:
+        closed: profit at which paper positions were closed at the start, in instruments that are not traded any more.
     """
 
     def __init__(
         self,
         config: Config,
         pairs: Iterable[Instrument],
-        wired: bool,
+        account: str,
         desk: Desk,
         session: Session,
         recorder: Recorder,
@@ -64,9 +68,11 @@ class Memory:
         journal: DiskJournal,
         disk: Writer,
     ) -> None:
-        self._config, self._pairs, self._wired = config, tuple(pairs), wired
+        self._config, self._pairs, self._account = config, tuple(pairs), account
         self._desk, self._session, self._recorder, self._models = desk, session, recorder, models
         self._journal, self._disk = journal, disk
+        self._noted: Any = None
+        self.closed: Mapping[str, float] = {}
 
     @property
     def records(self) -> int:
@@ -80,6 +86,14 @@ class Memory:
     def mark(self) -> None:
         """Keep the state as it is now, but for experience that is not complete: that takes long to tell."""
         self._journal.mark(self._tree())
+
+    def note(self) -> None:
+        """Mark where something has changed that outlives a restart under any rules: a limit, an order, the balance."""
+        risk = self._session.risk
+        now = self._desk.state, self._session.halted, risk.tripped, risk.balance, tuple(risk.reasons().items())
+        if now != self._noted:
+            self._noted = now
+            self.mark()
 
     async def failure(self) -> None:
         """Never return; raise StorageFault when the disk fails."""
@@ -132,11 +146,24 @@ class Memory:
         return folded
 
     def _recall_lately(self, base: Snapshot | None) -> None:
-        """Take the latest state of the same shape: bars and features, position and losses so far."""
+        """Take the latest state: all of it where it is of the same shape, else what outlives a change of that."""
         known = [tree for tree in (self._disk.ask(marked), base.tree if base else None) if tree is not None]
-        like = [tree for tree in known if tree["shape"] == shape(self._config, self._pairs)]
-        if like:
-            self._desk.recall(max(like, key=lambda tree: int(tree["desk"]["clock"]))["desk"])
+        if not known:
+            return
+        tree = max(known, key=lambda tree: int(tree["desk"]["clock"]))
+        mine = self._tree()
+        money = [
+            (one["wired"], one.get("account", self._account), one["config"]["account"]["currency"])
+            for one in (tree, mine)
+        ]
+        if money[0] == money[1] and tree["shape"] == mine["shape"]:
+            self._desk.recall(tree["desk"])
+            return
+        kept = [str(pair["name"]) for pair in mine["pairs"] if pair in tree["pairs"]]
+        same, wired = money[0] == money[1], bool(self._account)
+        heritage = inherited(mine["desk"], tree["desk"], kept, same_account=same, wired=wired)
+        self._desk.recall(heritage.desk)
+        self.closed = heritage.closed
 
     def _tree(self) -> dict[str, Any]:
         return {
@@ -144,7 +171,8 @@ class Memory:
             "shape": shape(self._config, self._pairs),
             "config": plain(self._config),
             "pairs": [plain(pair) for pair in self._pairs],
-            "wired": self._wired,
+            "wired": bool(self._account),
+            "account": self._account,
             "folder": self._models.folder,
             "desk": self._desk.memory(),
         }

@@ -128,6 +128,10 @@ class Daemon:
                 self._ui,
                 anew=self._anew,
             )
+            for name, profit in body.memory.closed.items():
+                self._ui.warn(
+                    f"{name} is not traded any more: what was held on paper counts as closed at {profit:+.2f}"
+                )
             self._body = body
             await self._live(body, transport, registry)
         return self._interrupted
@@ -208,6 +212,7 @@ class Daemon:
             await asyncio.sleep(min(COMPANY_S, self._notifier.watchdog_s / 3 or COMPANY_S))
             tape.flush()
             body.days.flush()
+            body.memory.note()
             for job in [job for job in self._jobs if job.done()]:
                 self._jobs.remove(job)
                 job.result()

@@ -36,6 +36,7 @@ class Service:
     Attributes:
         sent: orders that went over the wire so far.
         heard: lines of the price stream so far.
+        unattended: units that the account holds in instruments that are not traded here.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Service:
         self._last: dict[str, tuple[int, int, int]] = {}
         self._gap_end = 0
         self.heard = self.sent = self.dropped = 0
+        self.unattended: dict[str, int] = {}
         self._log = structlog.get_logger()
 
     def open(self, why: str) -> None:
@@ -79,9 +81,22 @@ class Service:
     def reconcile(self) -> None:
         """Take the account's word for what is held."""
         if self._account is not None:
-            names = [lane.instrument.name for lane in self.session.lanes]
-            self.take(reconciled(self._account, self.desk.clock, names))
+            known = reconciled(self._account, self.desk.clock)
+            self._compare(known)
+            self.take(known)
         self._look()
+
+    def _compare(self, known: Reconciled) -> None:
+        """Tell a person what is taken over, and what is held that nobody looks after here."""
+        held, before = {holding.instrument: holding.units for holding in known.holdings}, self.unattended
+        for lane in self.session.lanes:
+            name, ours = lane.instrument.name, lane.ledger.units
+            if (theirs := held.pop(name, 0)) != ours:
+                self._log.warning("external", instrument=name, ours=ours, theirs=theirs)
+        self.unattended = held
+        for name, units in held.items():
+            if before.get(name) != units:
+                self._log.warning("unattended", instrument=name, units=units)
 
     def warm_up(self, bars: Iterable[tuple[str, Bar]], now: int) -> None:
         """Take in bars of candles, of before `now` (ns), in the place of quotes that were never heard."""
@@ -204,7 +219,7 @@ class Service:
     def _surprises(self, event: Event) -> bool:
         """Whether the account may now hold something else than the desk; a person is told."""
         match event:
-            case Filled(fill=fill) if event.external or self.desk.foreign(event):
+            case Filled(fill=fill) if event.external or fill.instrument not in self._last or self.desk.foreign(event):
                 facts = {"instrument": fill.instrument, "units": fill.units, "order": fill.order_id}
                 self._log.warning("external", **facts, reason=event.reason)
             case Adopted(instrument=name, ours=ours, theirs=theirs):
@@ -254,6 +269,7 @@ class Service:
             "trades": self._days.trades,
             "orders_sent": self.sent,
             "quotes_dropped": self.dropped,
+            "unattended": self.unattended,
             "folder": str(self._days.path or ""),
             "instruments": {
                 lane.instrument.name: self._instrument(lane.instrument.name) for lane in self.session.lanes
@@ -274,14 +290,13 @@ class Service:
         }
 
 
-def reconciled(account: Account, time: int, names: Iterable[str]) -> Reconciled:
-    """How the account stands, in the instruments traded."""
+def reconciled(account: Account, time: int) -> Reconciled:
+    """How the account stands."""
     state = account.book.state
     held = []
-    for name in names:
-        trades = [trade for trade in state.trades.values() if trade.instrument == name]
-        if units := sum(trade.units for trade in trades):
-            first = trades[0]
+    for name, units in state.positions().items():
+        if units:
+            first = next(trade for trade in state.trades.values() if trade.instrument == name)
             held.append(Holding(name, units, first.price, first.stop, first.take, first.client_id))
     orders = tuple(intent.order.id for intent in account.book.log.open())
     return Reconciled(time, state.balance, tuple(held), orders)

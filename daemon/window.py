@@ -58,7 +58,7 @@ class Window:
         self._hub, self._metrics = hub, metrics
         self.told = False
         self.followed: Callable[[str, float], None] = lambda _model, _pips: None
-        self._decisions: deque[tuple[str, str]] = deque(maxlen=MOST_ROWS)
+        self._decisions: deque[dict[str, Any]] = deque(maxlen=MOST_ROWS)
         self._trades: deque[dict[str, Any]] = deque(maxlen=MOST_ROWS)
         self._bars: deque[dict[str, Any]] = deque(maxlen=MOST_ROWS * len(lanes))
         self._began = perf_counter_ns()
@@ -78,15 +78,15 @@ class Window:
         if seen.features is not None:
             kept.rows.append(seen.features.copy())
         kept.foretold = (choice.outcome, float(kept.lane.state[OUTCOME_S])) if choice.outcome else None
-        line = decision_line(seen, choice, target, veto, model)
-        self._decisions.append((name, line))
+        row = json.loads(decision_line(seen, choice, target, veto, model))
+        self._decisions.append(row)
         if not self.told:
             return
         self._metrics.observe("tick_to_decision_seconds", (perf_counter_ns() - self._began) * NANOSECONDS)
         self._metrics.count("decisions_total", choice.action.name)
         if veto:
             self._metrics.count("vetoes_total", veto)
-        self._hub.publish("decision", json.loads(line))
+        self._hub.publish("decision", row)
 
     def ordered(self, order: Order, end: Fill | Cancel) -> None:
         """An order's end."""
@@ -139,8 +139,8 @@ class Window:
 
     def decisions(self, query: Query) -> list[dict[str, Any]]:
         """The latest decisions, the latest first."""
-        wanted = (line for name, line in reversed(self._decisions) if query.instrument in (None, name))
-        return [json.loads(line) for line, _ in zip(wanted, range(query.limit), strict=False)]
+        wanted = (row for row in reversed(self._decisions) if query.instrument in (None, row["instrument"]))
+        return [row for row, _ in zip(wanted, range(query.limit), strict=False)]
 
     def trades(self, query: Query) -> list[dict[str, Any]]:
         """The latest trades, the latest first."""
