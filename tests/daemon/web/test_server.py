@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from broker.errors import BadInput, Refused
 from daemon.web import Health, Hub, Metrics, Order, Query, Web
 from daemon.web.routes import COMMANDS, V1, VIEWS, openapi
+from daemon.web.server import PIECE, in_pieces
 
 TOKEN = "a-token-of-the-tests-0123456789"
 GETS = ["/health/ready", "/metrics", f"{V1}/events", f"{V1}/openapi.json", *(f"{V1}/{name}" for name in VIEWS)]
@@ -286,3 +287,24 @@ async def test_addresses_that_will_not_do(client: Client) -> None:
         await made(host="127.0.0.1", port=client.web.port, hosts=frozenset()).start()
     with pytest.raises(BadInput, match="open to other machines"):
         made(host="0.0.0.0", port=0, hosts=frozenset())
+
+
+VALUES = st.one_of(
+    st.floats(allow_nan=False, allow_infinity=False), st.text(), st.lists(st.integers(), max_size=3 * PIECE)
+)
+
+
+@given(st.dictionaries(st.text(max_size=5), VALUES))
+def test_a_long_answer_is_made_in_pieces(document: dict[str, Any]) -> None:
+    """It is the same text, and between its pieces the event loop has a turn."""
+
+    async def made() -> tuple[str, int]:
+        writing, turns = asyncio.create_task(in_pieces(document)), 0
+        while not writing.done():
+            await asyncio.sleep(0)
+            turns += 1
+        return writing.result(), turns
+
+    text, turns = asyncio.run(made())
+    assert text == json.dumps(document)
+    assert turns >= sum(-(-len(value) // PIECE) for value in document.values() if isinstance(value, list))
