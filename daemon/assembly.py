@@ -153,15 +153,13 @@ async def assemble(
     days = days_of(config, tuple(pairs.values()), chosen, latency, aside)
     recorder = Recorder(run, lanes[0].strategy.feature_set, store.keep)
     wire = OverTheWire(account) if account else None
-    hub = Hub()
-    window = Window(lanes, hub, metrics)
+    window = Window(lanes, hub := Hub(), metrics)
     sink = Written(journal, days, recorder, window)
     session = make_session(lanes, config, wire or paper_broker(config), sink, run)
     session.sending = sink.sent
     desk = Desk(session, makers.prepared)
-    memory = Memory(
-        config, pairs.values(), transport.access.account if wire else "", desk, session, recorder, makers, written, disk
-    )
+    name = transport.access.account if wire else ""
+    memory = Memory(config, pairs.values(), name, desk, session, recorder, makers, written, disk)
     folded = memory.take_up(found, journal, days, anew=anew)
     if wire is not None:
         wire.forget()

@@ -79,24 +79,24 @@ class Service:
         self.bar("model", why)
 
     def reconcile(self) -> None:
-        """Take the account's word for what is held."""
+        """Take the account's word for what is held; a person is told where it differs."""
         if self._account is not None:
             known = reconciled(self._account, self.desk.clock)
-            self._compare(known)
-            self.take(known)
+            theirs = {holding.instrument: holding.units for holding in known.holdings}
+            for lane in self.session.lanes:
+                name, ours = lane.instrument.name, lane.ledger.units
+                if theirs.get(name, 0) != ours:
+                    self._log.warning("external", instrument=name, ours=ours, theirs=theirs.get(name, 0))
+            self._take_over(known)
         self._look()
 
-    def _compare(self, known: Reconciled) -> None:
-        """Tell a person what is taken over, and what is held that nobody looks after here."""
-        held, before = {holding.instrument: holding.units for holding in known.holdings}, self.unattended
-        for lane in self.session.lanes:
-            name, ours = lane.instrument.name, lane.ledger.units
-            if (theirs := held.pop(name, 0)) != ours:
-                self._log.warning("external", instrument=name, ours=ours, theirs=theirs)
+    def _take_over(self, known: Reconciled) -> None:
+        """The account is right; what it holds that nobody looks after here is told once."""
+        self.take(known)
+        held = {holding.instrument: holding.units for holding in known.holdings if holding.instrument not in self._last}
+        for name, units in sorted(held.items() - self.unattended.items()):
+            self._log.warning("unattended", instrument=name, units=units)
         self.unattended = held
-        for name, units in held.items():
-            if before.get(name) != units:
-                self._log.warning("unattended", instrument=name, units=units)
 
     def warm_up(self, bars: Iterable[tuple[str, Bar]], now: int) -> None:
         """Take in bars of candles, of before `now` (ns), in the place of quotes that were never heard."""
@@ -212,8 +212,8 @@ class Service:
             self._journal.take(Told(event))
             self.desk.apply(Told(event))
         self._leave()
-        if surprised:
-            self.reconcile()
+        if surprised and self._account is not None:
+            self._take_over(reconciled(self._account, self.desk.clock))
         self._look()
 
     def _surprises(self, event: Event) -> bool:

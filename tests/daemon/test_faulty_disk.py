@@ -5,7 +5,7 @@ import os
 import signal
 import sqlite3
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -68,12 +68,14 @@ def ticks(tmp_path: Path) -> Path:
     return path
 
 
-async def start(folder: Path, environ: dict[str, str], code: str = RUN, *before: str) -> asyncio.subprocess.Process:
-    """`run` as a process; what it says goes to the file `log`."""
+async def start(
+    folder: Path, environ: dict[str, str], code: str = RUN, *before: str, within: Sequence[str] = ()
+) -> asyncio.subprocess.Process:
+    """`run` as a process, started by a command if `within` names one; what it says goes to the file `log`."""
     options = ["--config", str(folder / "config.toml"), "--state", str(folder / "state")]
     with (folder / "log").open("ab") as log:
         return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", code, *before, "run", *options),
+            *(*within, sys.executable, "-c", code, *before, "run", *options),
             env=os.environ | environ,
             cwd=Path(__file__).parents[2],
             stdout=log,

@@ -83,7 +83,7 @@ def service(folder: Path, account: Any = None, clock: int = 0, fix: str = "drop"
     desk = Desk(session, lambda event: [Buyer()])
     desk.clock = clock
     run = Run("buyer", "buyer", 0, "", "quotes", (EUR_USD,), "1m", mode="paper")
-    days = DayFolders(folder, (EUR_USD,), 0.0, run, "", {"inputs": []}, Latency(), lambda job: job())
+    days = DayFolders(folder, (EUR_USD,), 0.0, run, "", {"inputs": []}, Latency(), lambda job: job(), print)
     config = replace(Config(), paper=Paper(fix=fix))
     made = Service(
         config,
