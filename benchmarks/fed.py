@@ -53,6 +53,7 @@ async def fed(config: Config) -> AsyncIterator[Body]:
         held.callback(store.close)
         ui, transport = Ui(json=True), cast(Transport, Listed())
         body = await assemble(config, {}, transport, disk, store, metrics, aside, lambda: None, ui)
+        store.begin()
         body.open()
         yield body
         body.days.finish()

@@ -1,5 +1,6 @@
 """Experience on its way from a session to the store."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -82,6 +83,9 @@ def stored_experience(config: Config, who: str, run: str, feature_set: str | Non
 class ExperienceAside:
     """The store's writer in a thread of its own, so that nobody waits for its disk.
 
+    It stores nothing before `begin`: a start that folds a day hands in all of the day's segments again, most of them
+    stored long since, and is not to share the processor with their writer.
+
     Args:
         path: the state folder; capacity: of the store, steps. warn: told once of a disk that failed.
         journalled: returns once the decisions of a segment are on record; else a restart could make others.
@@ -99,8 +103,14 @@ class ExperienceAside:
     ) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="experience")
         self._writer = self._thread.submit(ExperienceWriter, path / STORE, capacity, path / SPOOL).result()
+        self._begun = threading.Event()
+        self._thread.submit(self._begun.wait)
         self._warn: Callable[[str], None] | None = warn
         self._journalled = journalled
+
+    def begin(self) -> None:
+        """Store what was handed in, and what will be."""
+        self._begun.set()
 
     def keep(self, segment: Segment) -> None:
         """Store a segment soon."""
@@ -121,6 +131,7 @@ class ExperienceAside:
         Raises:
             StorageFault: segments are lost.
         """
+        self.begin()
         try:
             self._thread.submit(self._writer.close).result()
         finally:

@@ -128,6 +128,7 @@ class Daemon:
                 self._ui,
                 anew=self._anew,
             )
+            store.begin()
             for name, profit in body.memory.closed.items():
                 self._ui.warn(
                     f"{name} is not traded any more: what was held on paper counts as closed at {profit:+.2f}"

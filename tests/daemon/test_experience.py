@@ -1,6 +1,7 @@
 """Experience on its way to the store: both sinks hear everything, one writer at a time, a failing disk is said once."""
 
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ import pytest
 from broker.errors import BadInput, StorageFault
 from daemon.config import Config, State
 from daemon.console import Ui
-from daemon.experience import STORE, Both, stored_experience
+from daemon.experience import STORE, Both, ExperienceAside, stored_experience
 from tests.daemon.made_run import EUR_USD, observation, searched, trade
+from training.recorder import Recorder
 from training.store_writer import ExperienceWriter
 
 
@@ -84,3 +86,25 @@ def test_a_failing_disk_is_said_once(
     monkeypatch.setattr(ExperienceWriter, "append", fail)
     fed(replace(Config(), state=State(dir=str(tmp_path))), Ui(json=True))
     assert capsys.readouterr().err.count("the disk is full") == 1
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_what_is_handed_in_before_the_beginning_waits(begun: bool, tmp_path: Path) -> None:
+    """Nothing is stored while a start folds; then all of it, also where the start failed."""
+    store = ExperienceAside(tmp_path, 1000, print)
+    recorder = Recorder("r", None, store.keep)
+    for seq in range(200):
+        seen = observation(seq)
+        recorder.barred(EUR_USD, seen.bar, 0.0)
+        recorder.decided(seen, searched(), 0, None, "m")
+    assert steps(tmp_path) == 0
+    if begun:
+        store.begin()
+    store.close()
+    assert steps(tmp_path) == 192
+
+
+def steps(folder: Path) -> int:
+    """In the store."""
+    with closing(sqlite3.connect(folder / STORE)) as store:
+        return int(store.execute("SELECT count(*) FROM step").fetchone()[0])
