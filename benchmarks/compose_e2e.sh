@@ -38,20 +38,19 @@ words, names = [word.encode() for word in sys.argv[1:]], re.compile(r"(^|/)(\.en
 layers = files = 0
 found = []
 with tarfile.open(fileobj=sys.stdin.buffer, mode="r|") as image:
-    for part in image:
-        if not part.isfile():
-            continue
-        if not part.name.endswith("layer.tar"):
-            found += [part.name for word in words if word in image.extractfile(part).read()]
-            continue
-        layers += 1
-        with tarfile.open(fileobj=image.extractfile(part), mode="r|") as layer:
-            for member in layer:
-                files += 1
-                if names.search(member.name) and "/site-packages/" not in member.name:
-                    found.append(member.name)
-                elif member.isfile() and any(word in layer.extractfile(member).read() for word in words):
-                    found.append(member.name)
+    for part in filter(tarfile.TarInfo.isfile, image):
+        if part.name.endswith("layer.tar"):
+            layers += 1
+            with tarfile.open(fileobj=image.extractfile(part), mode="r|") as layer:
+                for member in layer:
+                    files += 1
+                    text = layer.extractfile(member).read() if member.isfile() else b""
+                    named = names.search(member.name) and "/site-packages/" not in member.name
+                    if named or any(word in text for word in words):
+                        found.append(member.name)
+        else:
+            text = image.extractfile(part).read()
+            found += [part.name for word in words if word in text]
 print(f"      {layers} layers, {files} files", *found)
 sys.exit(bool(found) or not layers)' "$@"
 }

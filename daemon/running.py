@@ -158,7 +158,7 @@ class Daemon:
             body.memory.mark()
             body.days.finish()
         except BaseExceptionGroup as group:
-            raise group.exceptions[0] from None
+            raise first_of(group) from None
         finally:
             body.days.abandon()
             tape.close()
@@ -196,7 +196,7 @@ class Daemon:
         custom = is_custom(self._environ)
         if self._config.oanda.warm_up == "off" or (self._config.oanda.warm_up == "auto" and custom):
             return
-        now = body.account.keeper.time if custom and body.account else SystemClock().now()
+        now = await heard_from(body.account.keeper) if custom and body.account else SystemClock().now()
         start = body.service.desk.clock or warm_up_start(size, self._config.model.warmup_bars, now)
         bars: list[tuple[str, Bar]] = []
         for name, pair in body.pairs.items():
@@ -303,6 +303,19 @@ class Daemon:
         finally:
             self._notifier.say(READY=1)
         return done
+
+
+def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first exception that is no group."""
+    first = group.exceptions[0]
+    return first_of(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+async def heard_from(keeper: Keeper) -> int:
+    """The server's time, ns, once it has told it: its clock need not be ours."""
+    while not keeper.time:  # noqa: ASYNC110 - a heartbeat has no event of its own
+        await asyncio.sleep(READY_S)
+    return keeper.time
 
 
 def size_of(config: Config) -> BarSize:

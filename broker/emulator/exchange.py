@@ -64,7 +64,7 @@ class Exchange:
         if transactions:
             self._resume(transactions, meta)
             return
-        self.account.open(balance, self.history.start)
+        self.account.open(balance, self.history.next_time())
         if margin_rate is not None:
             configure(self.account, {"marginRate": str(margin_rate)})
         self.show_next()

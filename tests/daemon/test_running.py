@@ -131,6 +131,35 @@ async def test_a_second_daemon_is_refused(tmp_path: Path, ticks: Path) -> None:
         assert await living is False
 
 
+async def test_a_custom_server_may_have_a_past(tmp_path: Path) -> None:
+    """With warm_up on, candles from before the start warm up, by the server's clock: it decides at once."""
+    path = tmp_path / "EUR_USD-synth.csv"
+    assert main(["ticks", "synth", "ou", str(path), "--bars", "4000"]) == 0
+    text = TEXT.replace('"5s"', '"1m"') + 'warm_up = "on"\n'
+    config = config_of(tmp_path / "config.toml", text, tmp_path / "state")
+    async with emulator([path], config, speed=120.0, past=300 * 6) as (_, environ):
+        daemon = Daemon(config, environ, lambda: config, Ui(json=True))
+        living = asyncio.create_task(daemon.run())
+        await until(lambda: daemon.status().get("decisions"), "it decides")
+        daemon.stop()
+        assert await living is False
+
+
+async def test_a_port_that_is_taken_is_one_clear_line(tmp_path: Path, ticks: Path) -> None:
+    """Exit code 2, and which port, however deep in the daemon's tasks it was found."""
+    config = config_of(tmp_path / "config.toml", TEXT, tmp_path / "state")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        async with emulator([ticks], config) as (_, environ):
+            refused = await start(tmp_path, environ | {"MICRO_TRADER__API__PORT": str(port)})
+            assert await refused.wait() == 2
+    log = (tmp_path / "log").read_text()
+    assert f"127.0.0.1:{port}: can't listen" in log
+    assert "Traceback" not in log
+
+
 async def test_a_stop_waits_for_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """What packs or copies may take long; a stop may not. What has failed by then is told."""
     monkeypatch.setattr(running, "JOBS_S", 0.01)

@@ -28,9 +28,12 @@ def config_of(path: Path, text: str, state: Path) -> Config:
 
 
 @asynccontextmanager
-async def emulator(ticks: Sequence[Path], config: Config, speed: float = 0.0) -> AsyncIterator[tuple[Emulator, dict]]:
-    """An emulator of tick files, and the environment of its clients."""
+async def emulator(
+    ticks: Sequence[Path], config: Config, speed: float = 0.0, past: int = 0
+) -> AsyncIterator[tuple[Emulator, dict[str, str]]]:
+    """An emulator of tick files, of which the first `past` quotes were before, and the environment of its clients."""
     history, recorded = load_history(ticks, ReadOptions())
+    history.next = past
     known = {**{name: instrument(name) for name in KNOWN}, **recorded}
     terms, rates = terms_of(config), Rates({**indicative_rates(), **decimals(config.account.rates)})
     market = Market(known, config.account.currency, rates, terms.conversion_fee)
