@@ -28,6 +28,7 @@ ARGS = (
 ).split()
 TOKEN = "a-token-of-the-tests-0123456789"
 DESKTOP, PHONE = (1280, 800), (390, 844)
+VIEWS = ("tiles", "position", "risk", "streams", "jobs", "store", "decisions", "trades", "models")
 WAIT_MS = 60_000
 
 
@@ -103,9 +104,10 @@ async def test_a_running_daemon_is_shown_and_obeyed(tmp_path: Path) -> None:
             await page.wait_for_function("() => document.querySelectorAll('#trades tbody tr').length > 2")
             assert await seen.text("#badge") == "PAPER"
             assert await seen.text("#state") == "trading"
-            for view in ("position", "risk", "streams", "jobs", "store", "tiles"):
-                assert len(await seen.text(f"#{view}")) > 3, view
             assert "visits, q" in await seen.text("#decisions")
+            for size in (PHONE, DESKTOP):
+                for scheme in ("dark", "light"):
+                    await check_views(seen, size, scheme)
             await command(seen, "Pause", "paused")
             await command(seen, "Resume", "trading")
             await command(seen, "Reduce", "reducing", "let it run down")
@@ -124,6 +126,19 @@ async def test_a_running_daemon_is_shown_and_obeyed(tmp_path: Path) -> None:
                 await asyncio.sleep(5)
                 await seen.page.screenshot(path=picture)
             seen.check_clean()
+
+
+async def check_views(seen: Tab, size: tuple[int, int], scheme: str) -> None:
+    """Each view has its figures, each chart is drawn, and all of it fits the width of the screen."""
+    page = seen.page
+    await page.set_viewport_size({"width": size[0], "height": size[1]})
+    await page.emulate_media(color_scheme=scheme)
+    for view in VIEWS:
+        assert len(await seen.text(f"#{view}")) > 3, view
+    for chart in ("price", "equity"):
+        box = await page.locator(f"#{chart} canvas").first.bounding_box()
+        assert box["width"] * box["height"] > 10_000, chart
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (size, scheme)
 
 
 async def press(seen: Tab, name: str, reason: str = "") -> None:
