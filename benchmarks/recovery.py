@@ -76,6 +76,7 @@ class World:
         }
         if speed == "max":
             self.environ["OANDA_CONTROL_URL"] = self.where["control"]
+        self.worked: list[float] = []
 
     def start(self, orders_left: int | None = None) -> tuple["subprocess.Popen[str]", float]:
         """A daemon, and the seconds from its start until it trades; 0 where it died before."""
@@ -89,6 +90,7 @@ class World:
         for line in daemon.stderr:
             said.append(line)
             if '"event": "started"' in line:
+                self.worked.append(worked(daemon.pid))
                 return daemon, time.monotonic() - began
         if daemon.wait() != -signal.SIGKILL:
             raise SystemExit(f"the daemon ended with {daemon.returncode}: {''.join(said[-5:])}")
@@ -213,14 +215,21 @@ def day(world: World, repeats: int) -> int:
     daemon.kill()
     daemon.communicate()
     back = []
+    world.worked.clear()
     for _ in range(repeats):
         daemon, seconds = world.start()
         back.append(seconds)
         daemon.kill()
         daemon.communicate()
     size = (world.state / "journal.db").stat().st_size / 1e6
-    sys.stdout.write(f"back in {spread_of(back)}; the journal has {size:.1f} MB\n")
+    sys.stdout.write(f"back in {spread_of(back)}; CPU time {spread_of(world.worked)}; the journal has {size:.1f} MB\n")
     return in_good_order(world)
+
+
+def worked(process: int) -> float:
+    """CPU time of a process so far, all its threads, seconds: what other work on the machine spares."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def spread_of(seconds: list[float]) -> str:
