@@ -95,6 +95,8 @@ compose up -d --build --wait --wait-timeout 900 >"$folder/up.log" 2>&1
 check "up -d --build --wait: all are well ($((SECONDS - begun)) s)" '[ $? = 0 ] && well'
 page() { nsenter -t "$(cat "$engine/docker.pid")" -n curl -fsS -m 5 http://127.0.0.1:8787/; }
 check "the dashboard on loopback" 'page | grep "<title>" >/dev/null'
+scrape='import urllib.request as u; said = u.urlopen(u.Request("http://live:8787/metrics", headers={"Authorization": "Bearer " + open("api.token").read().strip()}), timeout=9).read(); assert b"micro_trader_" in said'
+check "Prometheus may scrape it" 'docker exec micro-trader-validation-1 python -c "$scrape"'
 check "nobody is root" '[ "$(compose ps -q | xargs docker inspect -f "{{.Config.User}}" | sort -u)" = 10001:10001 ]'
 check "ticks flow" 'a=$(status clock); sleep 5; [ "$(status clock)" != "$a" ]'
 kept=$(run) before=$(decided "$runs")
