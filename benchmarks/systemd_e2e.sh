@@ -133,6 +133,12 @@ begun=$(date +%s%N)
 in_it systemctl stop $unit
 took=$((($(date +%s%N) - begun) / 1000000))
 check "stop is clean and quick ($took ms)" '[ "$(property Result)/$(property ExecMainStatus)" = success/0 ] && [ $took -lt 3000 ]'
+state=/var/lib/private/$unit
+cp "$root$state/journal.db" "$folder/journal.db" && rm "$root$state"/journal.db* && cp "$folder/journal.db" "$root$state/"
+in_it chown -R --reference=$state $state
+in_it systemctl start $unit
+check "a journal put back: the run goes on" '[ "$(run)" = "$kept" ] && [ "$(property ActiveState)" = active ]'
+in_it systemctl stop $unit
 echo 'nonsense = 1' >>"$root/etc/$unit/config.toml"
 in_it systemctl start $unit 2>/dev/null
 check "a mistake in the config ends it, and it is not started again" \
