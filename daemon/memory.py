@@ -24,8 +24,8 @@ from training.recorder import Recorder
 RULING = ("mode", "instruments", "bar", "strategy", "strategies", "seed", "account", "paper", "risk", "model")
 """Sections of the config that decide what comes of an input."""
 
-
 DAYS_KEPT = 400
+CHUNKS = 4  # packed at once, so that a day of a hundred thousand records is packed within the next
 
 
 class Models(Protocol):
@@ -103,7 +103,8 @@ class Memory:
         """A step of keeping it small, and the state as it is now."""
         self.mark()
         oldest = self._desk.clock // DAY - DAYS_KEPT
-        self._disk.put(pack_some)
+        for _ in range(CHUNKS):
+            self._disk.put(pack_some)
         self._disk.put(lambda db: drop_some(db, oldest))
 
     def take_up(self, found: Found, rehearsal: Rehearsal, folders: Folders, *, anew: bool) -> Folded | None:

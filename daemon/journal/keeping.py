@@ -11,14 +11,15 @@ from pathlib import Path
 from broker.errors import StorageFault
 from daemon.journal.chain import Record, packed
 
-STEP = 256  # records packed, or rows dropped, at once
+CHUNK = 64  # records packed together: more of them pack no tighter, and the packer's tables would stay in memory
+STEP = 256  # rows dropped at once
 PAGES = 256  # copied or given back at once
 
 
 def pack_some(db: sqlite3.Connection) -> bool:
     """Pack the oldest records of closed days; whether there were any."""
     (first,) = db.execute("SELECT max(first) FROM journal_days").fetchone()
-    rows = db.execute("SELECT * FROM journal_records WHERE seq < ? ORDER BY seq LIMIT ?", (first or 0, STEP))
+    rows = db.execute("SELECT * FROM journal_records WHERE seq < ? ORDER BY seq LIMIT ?", (first or 0, CHUNK))
     found = [Record._make(row) for row in rows]
     if found:
         span = found[0].seq, found[-1].seq
