@@ -64,6 +64,7 @@ def test_a_secret_is_not_shown_stored_or_echoed() -> None:
     shown = f"{secret} {secret!r} {access} {access!r} {[secret]} {secret.__dir__()}"
     assert "abc123" not in shown
     assert secret.scrub(b"Bearer abc123!") == b"Bearer ***!"
+    assert Secret("t").scrub(b'"lastTransactionID"') == b'"lastTransactionID"', "no token, and part of every word"
     for store in (pickle.dumps, copy.deepcopy):
         with pytest.raises(TypeError):
             store(secret)
