@@ -12,6 +12,7 @@ from broker.errors import BadInput
 from broker.oanda.recording import PLAIN
 from broker.rfc3339 import rfc3339
 from broker.ticks import ReadOptions, open_ticks
+from broker.ticks.synth import ENDING
 from broker.types import Instrument, Quotes
 from daemon.config import Config, bar_length
 from daemon.environment import input_file
@@ -58,7 +59,7 @@ def recorded_files(folder: Path, instruments: Sequence[str], seen: Seen) -> list
         BadInput: there are none.
     """
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name[0] != "."]
-    known = [path for path in paths if not path.name.endswith(PLAIN)]
+    known = [path for path in paths if not path.name.endswith((PLAIN, ENDING))]
     known = [path for path in known if open_ticks(path, ReadOptions()).instrument.name in instruments]
     found = [document for document in map(input_file, known) if document["sha256"] not in seen.hashes]
     if not found:

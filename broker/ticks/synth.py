@@ -37,6 +37,7 @@ MARKETS: Mapping[str, Mapping[str, float]] = {
 """Parameters by market: `phi` what a bar leaves of a deviation, `sx` its shocks, `sm` those of the slow part, `d`
 drift, `s` noise, `p` probability of a switch."""
 
+ENDING = ".plan.json"
 START = int(datetime(2020, 1, 6, tzinfo=UTC).timestamp()) * SECOND
 _SCALED = ("sx", "sm", "d", "s", "spread")
 _BARS_AT_ONCE = 8192
@@ -190,7 +191,7 @@ def synth(plan: Plan, out: str | Path) -> dict[str, Any]:
 
 def plan_path(path: Path) -> Path:
     """Where the plan of a tick file lies: beside it."""
-    return path.with_name(f"{path.name}.plan.json")
+    return path.with_name(path.name + ENDING)
 
 
 def plan_of(path: Path, sha256: str) -> Plan | None:

@@ -79,9 +79,10 @@ def test_a_model_that_does_not_say_what_it_saw_is_doubted(tmp_path: Path) -> Non
 
 
 def test_files_that_were_learned_from_are_refused_or_left_out(tmp_path: Path) -> None:
-    """Named ones are refused; of the recordings the others are taken, finished ones of the instruments traded."""
+    """Named ones are refused; of the recordings the others are taken, finished and traded ones; a plan is none."""
     old, new = ticks(tmp_path / "EUR_USD-1.csv", 1, 200), ticks(tmp_path / "EUR_USD-2.csv", 2, 200)
     (tmp_path / "EUR_USD-3.oanda.jsonl").write_text("{}")
+    (tmp_path / "EUR_USD-2.csv.plan.json").write_text("{}")
     (document,) = usable_files([old], NOTHING)
     known = Seen(frozenset([document["sha256"]]), {}, complete=True)
     with pytest.raises(BadInput, match="learned from this file"):
