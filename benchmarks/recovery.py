@@ -47,6 +47,9 @@ port = 0
 """
 CLI = "import sys; from daemon.cli import main; sys.exit(main(sys.argv[1:]))"
 PATIENCE_S, SETTLED_S = 60.0, 5.0
+LENGTH = "SELECT max(seq), count(*) FROM journal_records"
+LOOK_S = 0.005
+QUIET = 4  # looks at the journal without a record more: the day is over, not just the machine busy
 ROUND = 50  # instants between comparisons
 
 
@@ -84,16 +87,16 @@ class World:
         environ = self.environ | ({} if orders_left is None else {"ORDERS_LEFT": str(orders_left)})
         command = [sys.executable, "-c", code, "run", "--config", str(self.config), "--state", str(self.state)]
         began = time.monotonic()
-        daemon = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        assert daemon.stderr is not None
-        said = []
-        for line in daemon.stderr:
-            said.append(line)
-            if '"event": "started"' in line:
+        log = self.folder / "log"
+        with log.open("w") as said:  # no pipe: nobody would empty it, and the daemon would wait
+            daemon = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=said, text=True)
+        while daemon.poll() is None:
+            if '"event": "started"' in log.read_text():
                 self.worked.append(worked(daemon.pid))
                 return daemon, time.monotonic() - began
-        if daemon.wait() != -signal.SIGKILL:
-            raise SystemExit(f"the daemon ended with {daemon.returncode}: {''.join(said[-5:])}")
+            time.sleep(LOOK_S)
+        if daemon.returncode != -signal.SIGKILL:
+            raise SystemExit(f"the daemon ended with {daemon.returncode}: {log.read_text()[-2000:]}")
         return daemon, 0.0
 
     def get(self, path: str) -> Any:
@@ -208,10 +211,11 @@ def every(world: World, kind: str) -> list[tuple[Any, ...]]:
 def day(world: World, repeats: int) -> int:
     """Live through a day, kill it at its end, and time the starts."""
     daemon, _ = world.start()
-    before: list[tuple[Any, ...]] | None = None
-    while (now := world.query("SELECT max(seq), count(*) FROM journal_records")) != before:
-        before = now
+    before, quiet = world.query(LENGTH), 0
+    while quiet < QUIET:
         time.sleep(5)
+        now = world.query(LENGTH)
+        quiet, before = quiet + 1 if now == before else 0, now
     daemon.kill()
     daemon.communicate()
     back = []
