@@ -32,6 +32,7 @@ from daemon.experience import ExperienceAside
 from daemon.frontdesk import Streams
 from daemon.household import Household, Wishes
 from daemon.journal import opened
+from daemon.leaving import leave
 from daemon.lockstep import Lockstep
 from daemon.news import news_of
 from daemon.oanda import feed_waits, is_custom, transport_of
@@ -82,6 +83,8 @@ class Daemon:
         self._lockstep: Lockstep | None = None
         self._body: Body | None = None
         self._feed: PriceFeed | None = None
+        self._feeding: asyncio.Task[None] | None = None
+        self._flatten = config.risk.flatten_on_stop
         self._well = False
 
     async def run(self) -> bool:
@@ -151,6 +154,8 @@ class Daemon:
             stopping.cancel()
             if living.done():
                 living.result()
+            if self._feeding is not None:
+                await leave(body, self._feeding, flatten=self._flatten)
             living.cancel()
             await asyncio.gather(living, return_exceptions=True)
             if self._lockstep is not None:
@@ -186,7 +191,7 @@ class Daemon:
             waits = feed_waits(self._config.oanda, granularity_of(size) or "S5")
             feed = PriceFeed(transport, body.pairs, listener, tape, waits, SystemRandom())
             body.ears.feed = self._feed = feed
-            tasks.create_task(feed.run())
+            self._feeding = tasks.create_task(feed.run())
             self._notifier.say(READY=1, STATUS=f"trading in mode {body.config.mode}")
             self._log.info("started", **service.status())
             await self._keep_company(body, tape)
@@ -294,6 +299,7 @@ class Daemon:
                 return {}
             service = self._body.service
             service.take(Limited(service.desk.clock, limits_of(config, news_of(config.risk.news_file))))
+            self._flatten = config.risk.flatten_on_stop
             rest = replace(config, risk=self._config.risk, log=self._config.log) != self._config
             done = {"taken": ["risk", "log"], "needs_restart": rest}
             self._log.info("reload", **done)

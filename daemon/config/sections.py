@@ -172,6 +172,7 @@ class Risk:
     flatten_before_weekend: bool = key(
         False, "whether positions are closed before the week ends (Friday, 17:00 New York)"
     )
+    flatten_on_stop: bool = key(False, "whether positions are closed when the daemon is told to stop")
     hours: tuple[str, ...] = key(
         (), 'when to enter, UTC: "mon 00:00-fri 20:00", or "07:00-17:00" each day; none listed = always', HOURS
     )
