@@ -62,6 +62,8 @@ def back_up(source: Path, target: Path) -> None:
         os.close(os.open(aside, os.O_RDWR | os.O_CREAT, 0o600))
         origin = sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True)
         with closing(origin) as db, closing(sqlite3.connect(aside)) as copy:
+            db.execute("BEGIN")  # the state of now: else it begins anew whenever the writer commits, and never ends
+            db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
             db.backup(copy, pages=PAGES)
             copy.execute("PRAGMA journal_mode = DELETE")
         aside.replace(target)

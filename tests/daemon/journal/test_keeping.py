@@ -5,8 +5,10 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -114,6 +116,35 @@ def test_a_copy_is_whole(tmp_path: Path) -> None:
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     assert [path.name for path in target.parent.iterdir()] == ["journal.db"]
     with closing(sqlite3.connect(target)) as copy:
+        assert texts(read(copy)) == texts([row for rows in days for row in rows])
+
+
+def test_a_copy_ends_while_its_writer_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A journal is written to all day: the copy is of the moment at which it began, and does not begin anew."""
+    monkeypatch.setattr("daemon.journal.keeping.PAGES", 16)
+    ended, written = Event(), Event()
+    with closing(connect(tmp_path / "journal.db")) as db:
+        days = three_days(db)
+        db.execute("CREATE TABLE much AS SELECT zeroblob(4000000) AS more")
+
+    def write_on() -> None:
+        with closing(sqlite3.connect(tmp_path / "journal.db", isolation_level=None)) as other:
+            other.execute("PRAGMA synchronous = OFF")
+            other.execute("CREATE TABLE more (n INTEGER)")
+            for n in range(20_000):
+                if ended.is_set():
+                    return
+                other.execute("INSERT INTO more VALUES (?)", (n,))
+                written.set()
+        raise AssertionError("the copy did not end")
+
+    with ThreadPoolExecutor(1) as pool:
+        writer = pool.submit(write_on)
+        written.wait()
+        back_up(tmp_path / "journal.db", tmp_path / "copy.db")
+        ended.set()
+        writer.result()
+    with closing(sqlite3.connect(tmp_path / "copy.db")) as copy:
         assert texts(read(copy)) == texts([row for rows in days for row in rows])
 
 
