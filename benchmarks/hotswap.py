@@ -1,6 +1,6 @@
 """Hot swaps under ticks: two models take turns while quotes come at a steady rate, with swaps and without in turn.
 
-    python -m benchmarks.hotswap --swaps 10000 --rate 1000
+    python -m benchmarks.hotswap --swaps 10000 --rate 1000 --pause 0.1
 
 Each swap is the daemon's: in another thread the folder is verified and loaded, its strategies are made, a canary asks
 them; then one input of the session hands over. Halves of a second with swaps and without take turns, which half first
@@ -11,6 +11,7 @@ once, and each decision in the journal must be of the model that was activated l
 
 import argparse
 import asyncio
+import gc
 import json
 import logging
 import sqlite3
@@ -41,7 +42,7 @@ TEXT = 'bar = "5s"\n[model]\nallow_untrained = true\nsimulations = 8\nwarmup_bar
 STEP = SECOND // 10  # of the market's clock between ticks: 50 to a bar
 HALF_S = 0.5
 LONGEST_MS = 1000.0
-PREPARED = 8  # waiting at most
+PREPARED = 1  # waiting, and one more in the making: the strategies of a version are made once and handed out once
 MICROSECOND = 1000
 
 
@@ -67,15 +68,16 @@ def two_models(state: Path) -> list[str]:
     return [registry.folders.add(files), registry.folders.add(again)]
 
 
-async def prepare(body: Body, keys: list[str], ready: asyncio.Queue[object]) -> None:
-    """Prepare one model after the other, as the daemon does, until cancelled."""
+async def prepare(body: Body, keys: list[str], ready: asyncio.Queue[object], pause: float) -> None:
+    """Prepare one model after the other, as the daemon does, `pause` seconds between them, until cancelled."""
     n = 0
     while True:
         await ready.put(await asyncio.to_thread(body.prepare, keys[n % 2], body.window.lately(), LONGEST_MS))
         n += 1
+        await asyncio.sleep(pause)
 
 
-async def swapped(config: Config, keys: list[str], swaps: int, rate: int) -> Seen:
+async def swapped(config: Config, keys: list[str], swaps: int, rate: int, pause: float) -> Seen:
     """Feed and swap."""
     seen, coin, feed = Seen(), Random(1), prices(STEP)
     ready: asyncio.Queue[object] = asyncio.Queue(PREPARED)
@@ -83,7 +85,7 @@ async def swapped(config: Config, keys: list[str], swaps: int, rate: int) -> See
         for price in islice(feed, 200 * 50):  # the warm-up
             body.service.hear(price)
             seen.ticks += 1
-        preparing = asyncio.create_task(prepare(body, keys, ready))
+        preparing = asyncio.create_task(prepare(body, keys, ready, pause))
         while seen.swaps < swaps:
             first = coin.random() < 0.5
             halves = {
@@ -159,9 +161,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--swaps", type=int, default=10_000)
     parser.add_argument("--rate", type=int, default=1000, help="ticks a second")
+    parser.add_argument(
+        "--pause", type=float, default=0.1, help="seconds between swaps; 0: one at the heels of another"
+    )
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     sys.setswitchinterval(SWITCH_S)
+    gc.collect()
+    gc.freeze()  # as `run` does
     with tempfile.TemporaryDirectory() as name:
         states = [Path(name) / part for part in ("swapped", "unswapped")]
         configs = []
@@ -170,7 +177,7 @@ def main() -> None:
             (state / "config.toml").write_text(TEXT)
             configs.append(load(state / "config.toml", {}, {"state.dir": ("--state", str(state))}))
         began = time.perf_counter()
-        seen = asyncio.run(swapped(configs[0], two_models(states[0]), options.swaps, options.rate))
+        seen = asyncio.run(swapped(configs[0], two_models(states[0]), options.swaps, options.rate, options.pause))
         spent = time.perf_counter() - began
         asyncio.run(unswapped(configs[1], seen.ticks))
         ours, theirs = map(bars_of, states)
