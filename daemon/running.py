@@ -48,7 +48,7 @@ COMPANY_S = 1.0
 SNAPSHOT_EVERY = 60  # rounds of company
 READY_S = 0.02
 JOBS_S = 1.0  # of the two that a stop may take
-SWITCH_S = 0.0005  # longest that another thread keeps the interpreter while the loop waits for it
+SWITCH_S = 0.0001  # longest that another thread keeps the interpreter while the loop waits for it
 
 
 class Daemon:
