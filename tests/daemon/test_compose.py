@@ -14,12 +14,12 @@ from strategy.risk import Limits
 
 
 def test_every_limit_arrives() -> None:
-    """Each key of [risk] becomes the limit of its name; an age in seconds becomes ns."""
+    """Each key of [risk] becomes the limit of its name, but what a stop does; an age in seconds becomes ns."""
     news = (News(1, 2, "USD"),)
     changed = {
         field.name: not value if isinstance(value := getattr(Risk(), field.name), bool) else type(value)(0.25 + 3 * n)
         for n, field in enumerate(fields(Risk))
-        if field.name not in ("hours", "news_file")
+        if field.name not in ("hours", "news_file", "flatten_on_stop")
     }
     limits = limits_of(replace(Config(), risk=Risk(**changed, hours=("tue 00:00-tue 01:00",))), news)
     expected = {name: value for name, value in changed.items() if name != "max_quote_age_s"}
