@@ -63,6 +63,7 @@ class Window:
         self._bars: deque[dict[str, Any]] = deque(maxlen=MOST_ROWS * len(lanes))
         self._began = perf_counter_ns()
         self.net_pips = 0.0
+        outcome_label(0.0, 1.0, outcomes=3)  # compiled before the first bar
 
     def begin(self, event: FeedEvent) -> None:
         """The price stream said something: the time of what comes of it counts from here."""

@@ -67,6 +67,8 @@ class Lane:
         none = np.empty(0, np.int64)
         self.advance(Quotes(none, none, none), 0)  # the kernels are compiled before the first quote
         self.elapse(0)
+        if len(self.row) and self._plugin is None:
+            observe(self._kind, self.state.copy(), self.row.copy(), 0, 0.0, 0.0, 0.0, 0.0, 0)
 
     @property
     def expected_units(self) -> int:

@@ -145,6 +145,7 @@ class Recorder:
         self._session = episode or ""
         self._expectancy = SessionExpectancy()
         self._booked: Fill | None = None
+        deviation(np.zeros(1))  # compiled before the first decision
 
     @property
     def unfinished(self) -> int:
