@@ -121,6 +121,5 @@ class Metrics:
         (histogram.labels(*labels) if labels else histogram).observe(value)
 
     def exposition(self) -> bytes:
-        """All of them, as Prometheus reads them."""
-        self.refresh(self)
+        """All of them, as Prometheus reads them; in any thread, after `refresh`."""
         return generate_latest(self._registry)

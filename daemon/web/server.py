@@ -101,7 +101,9 @@ class Web:
         return web.json_response({"ready": health.ready, "why": health.why}, status=200 if health.ready else 503)
 
     async def _measured(self, _request: web.Request) -> web.Response:
-        return web.Response(body=self._metrics.exposition(), headers={"Content-Type": self._metrics.content_type})
+        self._metrics.refresh(self._metrics)
+        body = await asyncio.to_thread(self._metrics.exposition)
+        return web.Response(body=body, headers={"Content-Type": self._metrics.content_type})
 
     async def _described(self, _request: web.Request) -> web.Response:
         return web.json_response(openapi(__version__))

@@ -39,11 +39,12 @@ async def test_a_number_from_before_a_restart_gives_all_that_is_kept() -> None:
 
 
 def test_metrics_are_what_was_counted() -> None:
-    """Each metric of the table is there with its help; values are those set; a refresh comes before each reading."""
+    """Each metric of the table is there with its help; values are those set, by a refresh too."""
     metrics = Metrics(lambda found: found.set("equity", 100.5))
     metrics.count("decisions_total", "BUY")
     metrics.count("decisions_total", "BUY", by=2)
     metrics.observe("tick_to_decision_seconds", 0.0003)
+    metrics.refresh(metrics)
     text = metrics.exposition().decode()
     assert f'{PREFIX}decisions_total{{action="BUY"}} 3.0' in text
     assert f"{PREFIX}equity 100.5" in text
