@@ -152,10 +152,10 @@ class Daemon:
             await asyncio.wait((living, stopping), return_when=asyncio.FIRST_COMPLETED)
             self._notifier.say(STOPPING=1)
             stopping.cancel()
+            if self._feeding is not None and not living.done():
+                await leave(body, self._feeding, flatten=self._flatten)
             if living.done():
                 living.result()
-            if self._feeding is not None:
-                await leave(body, self._feeding, flatten=self._flatten)
             living.cancel()
             await asyncio.gather(living, return_exceptions=True)
             if self._lockstep is not None:
