@@ -21,7 +21,7 @@ from daemon.journal.encoding import encode
 from daemon.journal.quotes import Packer
 from daemon.snapshot import pack
 
-PAGES = 4 << 20  # bytes
+HEAP = 4 << 20  # bytes that SQLite keeps in this process
 GROUP = 256  # quotes in a record: about two KiB, half a page
 UNKNOWN = 0  # the day, while no event has told it
 
@@ -38,14 +38,14 @@ class End:
 def opened(path: Path) -> sqlite3.Connection:
     """A journal's file for its one writer, as `broker.durable.connect` opens it.
 
-    From then on SQLite keeps at most `PAGES` in this process, the experience store's included, whose writer looks at
+    From then on SQLite keeps at most `HEAP` in this process, the experience store's included, whose writer looks at
     few of those that it would keep.
 
     Raises:
         StorageFault: it can't be opened or written.
     """
     db = connect(path)
-    db.execute(f"PRAGMA soft_heap_limit = {PAGES}")
+    db.execute(f"PRAGMA soft_heap_limit = {HEAP}")
     return db
 
 

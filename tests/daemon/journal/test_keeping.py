@@ -17,7 +17,7 @@ from broker.errors import StorageFault
 from broker.types import DAY
 from daemon.events import Input, Opened, Output
 from daemon.journal import Broken, DiskJournal, back_up, drop_some, latest, pack_some, resume
-from daemon.journal.writing import PAGES
+from daemon.journal.writing import HEAP
 from tests.broker.oanda.rig import database
 from tests.daemon.journal.made_events import MORNING, keep, read, texts, usual, write
 
@@ -183,4 +183,4 @@ def test_pages_are_kept_within_bounds(tmp_path: Path) -> None:
         environ = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
         done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, check=True, timeout=240)
         grown[how] = int(done.stdout)
-    assert grown["opened"] < 2 * PAGES < 12_000_000 < grown["connect"]
+    assert grown["opened"] < 2 * HEAP < 12_000_000 < grown["connect"]
