@@ -85,7 +85,7 @@ class Daemon:
         self._feed: PriceFeed | None = None
         self._feeding: asyncio.Task[None] | None = None
         self._flatten = config.risk.flatten_on_stop
-        self._well = False
+        self._well = self._ready = self._overdue = False
 
     async def run(self) -> bool:
         """Live until SIGTERM or SIGINT; whether it was the latter.
@@ -136,12 +136,11 @@ class Daemon:
                 self._ui.warn(
                     f"{name} is not traded any more: what was held on paper counts as closed at {profit:+.2f}"
                 )
-            self._body = body
             await self._live(body, transport, registry)
         return self._interrupted
 
     def status(self) -> dict[str, Any]:
-        """The service's, once it is there."""
+        """The service's, once it has been opened."""
         return self._body.service.status() if self._body is not None else {}
 
     async def _live(self, body: Body, transport: Transport, registry: Registry) -> None:
@@ -154,10 +153,10 @@ class Daemon:
             stopping.cancel()
             if self._feeding is not None and not living.done():
                 await leave(body, self._feeding, flatten=self._flatten)
-            if living.done():
-                living.result()
             living.cancel()
-            await asyncio.gather(living, return_exceptions=True)
+            await asyncio.wait((living,))
+            if not living.cancelled():
+                living.result()
             if self._lockstep is not None:
                 self._lockstep.drain()
             body.memory.mark()
@@ -176,6 +175,7 @@ class Daemon:
             tasks.create_task(body.memory.failure())
             tasks.create_task(self._household(body, registry).run())
             body.open()
+            self._body = body
             if account is not None:
                 tasks.create_task(account.run())
                 while not account.ready:  # noqa: ASYNC110 - what it waits for has no event of its own
@@ -194,6 +194,9 @@ class Daemon:
             self._feeding = tasks.create_task(feed.run())
             self._notifier.say(READY=1, STATUS=f"trading in mode {body.config.mode}")
             self._log.info("started", **service.status())
+            self._ready = True
+            if self._overdue:
+                self._reload()
             await self._keep_company(body, tape)
 
     async def _warm_up(self, body: Body, transport: Transport, size: BarSize) -> None:
@@ -291,12 +294,13 @@ class Daemon:
         self._stop.set()
 
     def _reload(self) -> dict[str, Any]:
-        """Read the config again: limits are taken over; what else has changed waits for a restart."""
+        """Read the config again, once it has started: limits are taken over; what else changed waits for a restart."""
+        if not self._ready or self._body is None:
+            self._overdue = True
+            return {"taken": [], "waits": "it is starting"}
         self._notifier.say(RELOADING=1, MONOTONIC_USEC=monotonic_ns() // 1000)
         try:
             config = self._again()
-            if self._body is None:
-                return {}
             service = self._body.service
             service.take(Limited(service.desk.clock, limits_of(config, news_of(config.risk.news_file))))
             self._flatten = config.risk.flatten_on_stop

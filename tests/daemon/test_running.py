@@ -17,11 +17,14 @@ from pathlib import Path
 import pytest
 
 from broker.emulator import Emulator
+from broker.errors import StorageFault
 from daemon import running
+from daemon.assembly import Body
 from daemon.cli import main
 from daemon.config import Config
 from daemon.console import Ui
 from daemon.journal.reading import marked
+from daemon.memory import Memory
 from daemon.running import Daemon
 from tests.daemon.wired import config_of, emulator, over
 
@@ -115,6 +118,52 @@ async def test_killed_and_started_again(tmp_path: Path, ticks: Path) -> None:
     assert not [
         line for line in (tmp_path / "log").read_text().splitlines() if '"error"' in line or "Traceback" in line
     ]
+
+
+async def test_asked_while_it_starts(tmp_path: Path, ticks: Path) -> None:
+    """Its state is unknown until it has been opened, and a reload waits: systemd is told of it after the start."""
+    config = config_of(tmp_path / "config.toml", TEXT, tmp_path / "state")
+    asked: list[Config] = []
+
+    def again() -> Config:
+        assert daemon.status()["instruments"], "it has started"
+        asked.append(config)
+        return config
+
+    async with emulator([ticks], config) as (_, environ):
+        daemon = Daemon(config, environ, again, Ui(json=True))
+        living = asyncio.create_task(daemon.run())
+        await asyncio.sleep(0)
+        os.kill(os.getpid(), signal.SIGHUP)
+        while not daemon.status():  # noqa: ASYNC110 - each turn of the loop is asked
+            await asyncio.sleep(0)
+        await until(lambda: asked, "it has read its config again")
+        daemon.stop()
+        assert await living is False
+
+
+async def test_what_fails_while_it_leaves_is_told(tmp_path: Path, ticks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that fails while a stop waits for its orders: the stop is not called a good one."""
+    failed = asyncio.Event()
+
+    async def failure(memory: Memory) -> None:
+        await failed.wait()
+        raise StorageFault("no space left")
+
+    async def leave(body: Body, feeding: asyncio.Task[None], *, flatten: bool) -> None:
+        failed.set()
+        await asyncio.wait((feeding,))
+
+    monkeypatch.setattr(Memory, "failure", failure)
+    monkeypatch.setattr(running, "leave", leave)
+    config = config_of(tmp_path / "config.toml", TEXT, tmp_path / "state")
+    async with emulator([ticks], config) as (_, environ):
+        daemon = Daemon(config, environ, lambda: config, Ui(json=True))
+        living = asyncio.create_task(daemon.run())
+        await until(lambda: daemon.status().get("decisions"), "it decides")
+        daemon.stop()
+        with pytest.raises(StorageFault, match="no space left"):
+            await living
 
 
 async def test_a_second_daemon_is_refused(tmp_path: Path, ticks: Path) -> None:
