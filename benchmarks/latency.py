@@ -10,7 +10,8 @@ the thread, which other work on the machine spares. The model is left out (the o
 (what the order log would write goes nowhere): see docs/performance.md.
 
 The busy run is the client as it runs: 200 ticks a second, orders all the while, the order log on disk, a recording,
-polls. Every callback of its event loop is timed likewise.
+polls. Every callback of its event loop is timed likewise, and what of it was spent runnable without a core (Linux's
+schedstat): the machine's other work, not ours.
 """
 
 import argparse
@@ -219,34 +220,56 @@ async def beside(where: Json, orders: int) -> tuple[list[tuple[int, int]], list[
     return ours.samples[WARM_UP:], theirs.samples[WARM_UP:]
 
 
-async def busy(where: Json, seconds: float, folder: Path) -> tuple[list[int], list[int], int]:
-    """How long each callback of the event loop took, ns, by the wall and of CPU; and how many orders left."""
-    stamps = Stamps()
-    took: list[int] = []
-    worked: list[int] = []
+@dataclass(frozen=True, slots=True)
+class Callbacks:
+    """How long each callback of an event loop took, ns: by the wall, less its waits for a core, and of CPU."""
+
+    wall: list[int] = field(default_factory=list)
+    blocked: list[int] = field(default_factory=list)
+    cpu: list[int] = field(default_factory=list)
+
+    @contextlib.contextmanager
+    def timing(self) -> Iterator[None]:
+        """Time those of this thread's loop meanwhile."""
+        real = events.Handle._run
+        with open("/proc/thread-self/schedstat", "rb", buffering=0) as known:
+
+            def starved() -> int:
+                known.seek(0)
+                return int(known.read().split()[1])
+
+            def timed(handle: events.Handle) -> None:
+                waited, (began, worked) = starved(), now()
+                real(handle)
+                ended, done = now()
+                if known.closed:  # the callback that ended the timing
+                    return
+                self.wall.append(ended - began)
+                self.blocked.append(max(ended - began - (starved() - waited), done - worked))
+                self.cpu.append(done - worked)
+
+            events.Handle._run = timed  # type: ignore[method-assign]
+            yield
+            events.Handle._run = real  # type: ignore[method-assign]
+
+
+async def busy(where: Json, seconds: float, folder: Path) -> tuple[Callbacks, int]:
+    """How long the callbacks of the client's event loop took, and how many orders left."""
+    stamps, callbacks = Stamps(), Callbacks()
     disk, tape = Threaded(connect(folder / "orders.db")), Recorder(folder / "ticks", [OURS])
     client = Client(where, disk, stamps, tape)
     job = asyncio.create_task(client.run())
     while len(stamps.samples) < WARM_UP:  # noqa: ASYNC110 - nobody tells
         await asyncio.sleep(0.1)
-    real = events.Handle._run
-
-    def timed(handle: events.Handle) -> None:
-        began, worked_before = time.perf_counter_ns(), time.thread_time_ns()
-        real(handle)
-        worked.append(time.thread_time_ns() - worked_before)
-        took.append(time.perf_counter_ns() - began)
-
-    events.Handle._run = timed  # type: ignore[method-assign]
     before = len(stamps.samples)
-    for _ in range(round(seconds)):
-        await asyncio.sleep(1.0)
-        tape.flush()
-    events.Handle._run = real  # type: ignore[method-assign]
+    with callbacks.timing():
+        for _ in range(round(seconds)):
+            await asyncio.sleep(1.0)
+            tape.flush()
     await _end([job], client)
     disk.close()
     tape.close()
-    return took, worked, len(stamps.samples) - before
+    return callbacks, len(stamps.samples) - before
 
 
 async def _end(jobs: list["asyncio.Task[None]"], client: Client) -> None:
@@ -291,9 +314,10 @@ def main() -> None:
     if options.busy:
         seconds = round((options.busy + 30) * BUSY_SPEED)
         with tempfile.TemporaryDirectory() as name, emulator(Path(name), BUSY_SPEED, seconds) as where:
-            took, worked, orders = asyncio.run(busy(where, options.busy, Path(name)))
-        show(f"callbacks of the event loop in {options.busy:.0f} s with {orders:,} orders", took)
-        show("the same, of CPU", worked)
+            callbacks, orders = asyncio.run(busy(where, options.busy, Path(name)))
+        show(f"callbacks of the event loop in {options.busy:.0f} s with {orders:,} orders", callbacks.wall)
+        show("the same, less their waits for a core", callbacks.blocked)
+        show("the same, of CPU", callbacks.cpu)
 
 
 if __name__ == "__main__":
