@@ -25,7 +25,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from asyncio import events
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +34,7 @@ from typing import Any
 import aiohttp
 import numpy as np
 
+from benchmarks.callbacks import LABELS, Callbacks, show
 from broker.clock import SystemClock
 from broker.durable import Inline, Job, Threaded, Writer, connect
 from broker.oanda import (
@@ -65,7 +65,6 @@ START = 1_714_521_600 * SECOND  # a Wednesday
 MICROSECOND = 1000
 WARM_UP = 100  # orders
 BUSY_SPEED = 200
-LABELS, QUANTILES = ("p50", "p99", "p99.9", "max"), (0.5, 0.99, 0.999, 1.0)
 
 
 @dataclass(slots=True)
@@ -220,39 +219,6 @@ async def beside(where: Json, orders: int) -> tuple[list[tuple[int, int]], list[
     return ours.samples[WARM_UP:], theirs.samples[WARM_UP:]
 
 
-@dataclass(frozen=True, slots=True)
-class Callbacks:
-    """How long each callback of an event loop took, ns: by the wall, less its waits for a core, and of CPU."""
-
-    wall: list[int] = field(default_factory=list)
-    blocked: list[int] = field(default_factory=list)
-    cpu: list[int] = field(default_factory=list)
-
-    @contextlib.contextmanager
-    def timing(self) -> Iterator[None]:
-        """Time those of this thread's loop meanwhile."""
-        real = events.Handle._run
-        with open("/proc/thread-self/schedstat", "rb", buffering=0) as known:
-
-            def starved() -> int:
-                known.seek(0)
-                return int(known.read().split()[1])
-
-            def timed(handle: events.Handle) -> None:
-                waited, (began, worked) = starved(), now()
-                real(handle)
-                ended, done = now()
-                if known.closed:  # the callback that ended the timing
-                    return
-                self.wall.append(ended - began)
-                self.blocked.append(max(ended - began - (starved() - waited), done - worked))
-                self.cpu.append(done - worked)
-
-            events.Handle._run = timed  # type: ignore[method-assign]
-            yield
-            events.Handle._run = real  # type: ignore[method-assign]
-
-
 async def busy(where: Json, seconds: float, folder: Path) -> tuple[Callbacks, int]:
     """How long the callbacks of the client's event loop took, and how many orders left."""
     stamps, callbacks = Stamps(), Callbacks()
@@ -283,18 +249,6 @@ def _in_memory() -> sqlite3.Connection:
     db = sqlite3.connect(":memory:", isolation_level=None)
     db.execute("PRAGMA synchronous = FULL")
     return db
-
-
-def show(name: str, samples: list[int]) -> list[float]:
-    """Print quantiles and a histogram; the quantiles in microseconds."""
-    times = np.array(samples) / MICROSECOND
-    quantiles = [float(np.quantile(times, q)) for q in QUANTILES]
-    figures = ", ".join(f"{label} {value:,.0f}" for label, value in zip(LABELS, quantiles, strict=True))
-    print(f"{name}: {len(times):,} samples, microseconds: {figures}")
-    edges = 2.0 ** np.arange(np.floor(np.log2(times.min())), np.ceil(np.log2(times.max())) + 1)
-    for low, count in zip(edges, np.histogram(times, [*edges, np.inf])[0], strict=True):
-        print(f"  {low:>8,.0f} to {low * 2:>8,.0f} us {count:>9,} {'#' * int(np.ceil(60 * count / len(times)))}")
-    return quantiles
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ while flat. It is kept or evicted whole.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +51,7 @@ _STEP = [
 ]
 
 
+@cache
 def step_dtype(features: int) -> np.dtype[np.void]:
     """Record of one step with a row of `features` inputs (un-normalised, float32); aligned."""
     return np.dtype([*_STEP, ("features", "<f4", (features,))], align=True)

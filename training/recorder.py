@@ -28,24 +28,27 @@ from training.quality import SessionExpectancy
 
 @dataclass(slots=True)
 class _Draft:
-    """A decision on its way into a segment."""
+    """A decision on its way into a segment.
 
-    seen: Observation
-    choice: Choice
+    Attributes:
+        step: `[1]` of step_dtype, made at once, so that a segment costs little however long it has become.
+        held: not flat after the orders in flight. enters: wants to hold something. changes: so it is, by its order.
+    """
+
+    step: Records
+    time: int
     model: str
-    target: int
+    held: bool
+    enters: bool
     changes: bool
-    deviation: float
-    change: float = np.nan
-    done: bool = False
 
     @property
     def opens(self) -> bool:
-        return self.changes and self.target != 0
+        return self.changes and self.enters
 
     @property
     def flat(self) -> bool:
-        return not (self.changes or self.seen.position or self.seen.expected)
+        return not (self.changes or self.held)
 
 
 @dataclass(slots=True)
@@ -56,6 +59,17 @@ class _Ready:
     trade: Trade | None
     session: str
     expectancy: float
+
+    def memory(self) -> dict[str, Any]:
+        """All of it as JSON and arrays have it."""
+        known = {"trade": plain(self.trade), "session": self.session, "expectancy": self.expectancy}
+        return {"steps": _columns(self.steps), **known}
+
+    @classmethod
+    def recalled(cls, known: Mapping[str, Any]) -> "_Ready":
+        """What `memory` told."""
+        trade = built(Trade | None, known["trade"])
+        return cls(_drafts(known["steps"]), trade, known["session"], known["expectancy"])
 
 
 @dataclass(slots=True)
@@ -78,15 +92,15 @@ class _Track:
         self.parts.clear()
         start = _index(self.pending, latest[0]) if latest else len(self.pending)
         before, later = self.pending[:start], self.pending[start:]
-        self.pending = [draft for draft in before if not draft.seen.position and draft.seen.time not in gone] + later
+        self.pending = [draft for draft in before if not draft.step["position"][0] and draft.time not in gone] + later
 
     def memory(self) -> dict[str, Any]:
-        """All of it as JSON has it."""
+        """All of it as JSON and arrays have it."""
         drafts = [*(draft for ready in self.ready for draft in ready.steps), *self.pending]
         last = next((n for n, draft in enumerate(drafts) if draft is self.last), None)
         return {
-            "pending": plain(self.pending),
-            "ready": plain(self.ready),
+            "pending": _columns(self.pending),
+            "ready": [ready.memory() for ready in self.ready],
             "closes": list(self.closes),
             "units": self.units,
             "entries": list(self.entries),
@@ -99,8 +113,8 @@ class _Track:
     def recalled(cls, known: Mapping[str, Any]) -> "_Track":
         """What `memory` told."""
         track = cls(
-            pending=built(list[_Draft], known["pending"]),
-            ready=built(list[_Ready], known["ready"]),
+            pending=_drafts(known["pending"]),
+            ready=[_Ready.recalled(ready) for ready in known["ready"]],
             units=known["units"],
             entries=deque(known["entries"]),
             parts=built(list[Trade], known["parts"]),
@@ -157,15 +171,15 @@ class Recorder:
         track = self._tracks.setdefault(instrument.name, _Track())
         day = rfc3339(bar.end)[:10]
         if track.last is not None:
-            track.last.change = (bar.close - track.closes[-1]) / instrument.points_per_pip
+            track.last.step["change"] = (bar.close - track.closes[-1]) / instrument.points_per_pip
             if self._episode is None and day != track.day:
-                track.last.done = True
+                track.last.step["done"] = True
                 if all(draft.flat for draft in track.pending):
                     self._file_flat(track, len(track.pending))
             track.last = None
         track.closes.append(bar.close)
         track.day = day
-        self._hand_on(track)
+        self._hand_on(instrument.name, track)
 
     def decided(self, observation: Observation, choice: Choice, target: int, veto: str | None, model: str) -> None:
         """A decision; one that is vetoed takes effect as HOLD."""
@@ -174,9 +188,11 @@ class Recorder:
             track.forget(0)
         if observation.position == observation.expected == 0 and len(track.pending) >= self._flat_steps:
             self._file_flat(track, len(track.pending))
-            self._hand_on(track)
+            self._hand_on(observation.instrument.name, track)
         changes = veto is None and target != observation.expected
-        draft = _Draft(observation, choice, model, target, changes, _deviation(track.closes, observation.instrument))
+        step = _step(observation, choice, changes, _deviation(track.closes, observation.instrument))
+        held = bool(observation.position or observation.expected)
+        draft = _Draft(step, observation.time, model, held, target != 0, changes)
         track.pending.append(draft)
         track.last = draft
 
@@ -185,7 +201,7 @@ class Recorder:
         track = self._tracks.setdefault(order.instrument, _Track())
         if isinstance(end, Cancel):
             for draft in track.pending:
-                if draft.seen.time == order.time:
+                if draft.time == order.time:
                     draft.changes = False
             return
         self._booked = end
@@ -217,7 +233,7 @@ class Recorder:
             track.ready.append(_Ready(steps, whole, self._session, expectancy))
 
     def memory(self) -> dict[str, Any]:
-        """What has not been handed on yet, as JSON has it; `recall` takes it back."""
+        """What has not been handed on yet, as JSON and arrays have it; `recall` takes it back."""
         return {
             "run": self._run,
             "session": self._session,
@@ -233,18 +249,18 @@ class Recorder:
 
     def finish(self) -> None:
         """The run or episode is over: hand on all that is complete; decisions of a position still open stay behind."""
-        for track in self._tracks.values():
+        for name, track in self._tracks.items():
             if track.last is not None:
-                track.last.done = True
+                track.last.step["done"] = True
             flat = _index(track.pending, track.entries[0]) if track.entries else len(track.pending)
             self._file_flat(track, flat)
-            self._hand_on(track)
+            self._hand_on(name, track)
 
     def _file_flat(self, track: _Track, count: int) -> None:
         """The first `count` pending decisions were made flat: segments of their own."""
         for first in range(0, count, self._flat_steps):
             steps = track.pending[first : min(first + self._flat_steps, count)]
-            self._enter_session(steps[-1].seen.time)
+            self._enter_session(steps[-1].time)
             track.ready.append(_Ready(steps, None, self._session, self._expectancy.mean))
         track.pending = track.pending[count:]
 
@@ -253,15 +269,15 @@ class Recorder:
         if session > self._session:
             self._session, self._expectancy = session, SessionExpectancy()
 
-    def _hand_on(self, track: _Track) -> None:
+    def _hand_on(self, instrument: str, track: _Track) -> None:
         while track.ready:
-            self._keep(self._segment(track.ready.pop(0)))
+            self._keep(self._segment(instrument, track.ready.pop(0)))
 
-    def _segment(self, ready: _Ready) -> Segment:
+    def _segment(self, instrument: str, ready: _Ready) -> Segment:
         trade = ready.trade
         return Segment(
             run=self._run,
-            instrument=ready.steps[0].seen.instrument.name,
+            instrument=instrument,
             feature_set=self._feature_set,
             steps=_records(ready.steps),
             models=tuple(draft.model for draft in ready.steps),
@@ -275,7 +291,7 @@ class Recorder:
 
 def _index(drafts: Sequence[_Draft], time: int) -> int:
     """Place of the decision made at a time; the end where it is not there."""
-    return next((i for i, draft in enumerate(drafts) if draft.seen.time == time), len(drafts))
+    return next((i for i, draft in enumerate(drafts) if draft.time == time), len(drafts))
 
 
 def _whole(parts: Sequence[Trade]) -> Trade:
@@ -300,24 +316,58 @@ def _deviation(closes: Sequence[float], instrument: Instrument) -> float:
     return float(deviation(changes)) / instrument.points_per_pip
 
 
+def _step(seen: Observation, choice: Choice, changes: bool, sigma: float) -> Records:
+    """`[1]` of step_dtype; what the next bar tells is not in it yet."""
+    row = seen.features
+    step = np.zeros(1, step_dtype(0 if row is None else len(row)))
+    for name in ("seq", "time", "bid", "ask", "sigma", "spread", "open_pips", "bars_held", "position"):
+        step[name] = getattr(seen, name)
+    step["change"], step["deviation"], step["position_change"] = np.nan, sigma, changes
+    step["chosen"] = choice.action
+    step["legal"] = sum(1 << action for action, legal in enumerate(seen.legal) if legal)
+    step["value"] = np.nan if choice.value is None else choice.value
+    step["searched"] = choice.policy is not None
+    step["policy"] = choice.policy or 0.0
+    step["visits"] = choice.visits or 0.0
+    step["q"] = np.nan if choice.q is None else [np.nan if q is None else q for q in choice.q]
+    step["outcome"] = np.nan if choice.outcome is None else choice.outcome
+    if row is not None:
+        step["features"] = row
+    return step
+
+
 def _records(drafts: Sequence[_Draft]) -> Records:
-    features = [draft.seen.features for draft in drafts]
-    width = len(features[0]) if features[0] is not None else 0
-    steps = np.zeros(len(drafts), step_dtype(width))
-    for step, draft, row in zip(steps, drafts, features, strict=True):
-        seen, choice = draft.seen, draft.choice
-        for name in ("seq", "time", "bid", "ask", "sigma", "spread", "open_pips", "bars_held", "position"):
-            step[name] = getattr(seen, name)
-        step["change"], step["deviation"], step["done"] = draft.change, draft.deviation, draft.done
-        step["chosen"], step["position_change"] = choice.action, draft.changes
-        step["action"] = choice.action if draft.changes else Action.HOLD
-        step["legal"] = sum(1 << action for action, legal in enumerate(seen.legal) if legal)
-        step["value"] = np.nan if choice.value is None else choice.value
-        step["searched"] = choice.policy is not None
-        step["policy"] = choice.policy or 0.0
-        step["visits"] = choice.visits or 0.0
-        step["q"] = np.nan if choice.q is None else [np.nan if q is None else q for q in choice.q]
-        step["outcome"] = np.nan if choice.outcome is None else choice.outcome
-        if row is not None:
-            step["features"] = row
+    """`[n]`: what the drafts are now."""
+    steps = np.frombuffer(bytearray(b"".join(draft.step.tobytes() for draft in drafts)), drafts[0].step.dtype)
+    steps["position_change"] = [draft.changes for draft in drafts]
+    steps["action"] = np.where(steps["position_change"], steps["chosen"], Action.HOLD)
     return steps
+
+
+def _columns(drafts: Sequence[_Draft]) -> dict[str, Any]:
+    """Drafts as arrays and a few names."""
+    if not drafts:
+        return {"models": []}
+    names = {name: place for place, name in enumerate(dict.fromkeys(draft.model for draft in drafts))}
+    steps = _records(drafts)
+    return {
+        "models": list(names),
+        "model": np.array([names[draft.model] for draft in drafts]),
+        "held": np.array([draft.held for draft in drafts]),
+        "enters": np.array([draft.enters for draft in drafts]),
+        "width": steps.dtype["features"].shape[0],
+        "steps": steps.view(np.uint8),
+    }
+
+
+def _drafts(known: Mapping[str, Any]) -> list[_Draft]:
+    """Those that `_columns` told."""
+    if not known["models"]:
+        return []
+    steps = known["steps"].view(step_dtype(known["width"]))
+    columns = (known[name].tolist() for name in ("model", "held", "enters"))
+    rest = zip(steps["time"].tolist(), steps["position_change"].tolist(), *columns, strict=True)
+    return [
+        _Draft(steps[n : n + 1].copy(), time, known["models"][model], held, enters, changes)
+        for n, (time, changes, model, held, enters) in enumerate(rest)
+    ]

@@ -1,6 +1,5 @@
 """The recorder, told of made-up sessions: every decision ends up in one segment, and has what its trade earned."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from broker.instruments import instrument
 from broker.ledger import EXTERNAL
 from broker.types import DAY, MINUTE, Action, Bar, Cancel, Exit, Fill, Order, Trade
+from daemon.snapshot import pack, unpack
 from strategy.plugin import Choice, Observation
 from tests.training.made_experience import made_trade
 from training.experience import Segment
@@ -291,7 +291,7 @@ def test_a_restart_does_not_show(moves: list[str], cut: int, flat_steps: int, st
     def play(market: Market) -> None:
         play_moves(market, moves[:cut], close=False)
         kept = market.recorder._keep
-        memory = json.loads(json.dumps(market.recorder.memory()))
+        memory = unpack(pack(market.recorder.memory()))
         market.recorder = Recorder("another", "made3", kept, flat_steps=flat_steps)
         market.recorder.recall(memory)
         play_moves(market, moves[cut:], first=cut)
