@@ -1,19 +1,22 @@
 """Before a model may decide: it is loaded, made, and asked what it would have done lately.
 
 All of this happens off the event loop, on strategies of its own; those that will decide are made anew, so that they
-have seen nothing and a journal that is folded again finds them as they were.
+have seen nothing and a journal that is folded again finds them as they were. There is one interpreter, and the event
+loop comes first: each question is followed by a rest.
 """
 
 import math
 from collections.abc import Callable, Sequence
-from time import perf_counter_ns
+from time import perf_counter_ns, sleep
 
 from broker.errors import BadInput, Refused, StorageFault
+from broker.types import SECOND
 from strategy.plugin import Choice, Observation, Strategy
 
 MILLISECOND_NS = 1_000_000
 ASKED = 64  # recent observations of each lane
 TOLERANCE = 1e-6
+REST = 3  # times as long as the answer took
 
 
 class NotFit(Refused):
@@ -48,6 +51,7 @@ def _ask(strategy: Strategy, seen: Sequence[Observation], longest_ms: float) -> 
         times.append(perf_counter_ns() - began)
         if fault := fault_of(choice, observation):
             raise NotFit(f"asked about {observation.instrument.name} as it was lately, its answer {fault}")
+        sleep(REST * times[-1] / SECOND)
     if times and (middle := sorted(times)[len(times) // 2] / MILLISECOND_NS) > longest_ms:
         limit = f"longer than {longest_ms:g}: see [validation] max_decision_ms"
         raise NotFit(f"a decision takes it {middle:.1f} ms, {limit}")
