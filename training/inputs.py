@@ -16,6 +16,9 @@ NARROWEST = {"volatility": 1.0}
 """Smallest deviation of a column. The ratio of sigma and spread barely moves in a calm sample: stretched to unit
 variance it would be noise that tells one stretch of the tape from another."""
 
+CLOCK = frozenset(("day_cos", "day_sin", "hour_cos", "hour_sin"))
+"""Columns of a window that the newest bar says for all of them: of the earlier bars they are not used."""
+
 
 @dataclass(frozen=True, slots=True)
 class Normaliser:
@@ -51,6 +54,9 @@ def fit(rows: Float32s, features: FeatureSet) -> Normaliser:
     deviation = rows.std(0, dtype=np.float64)
     for i, column in enumerate(features.columns):
         deviation[i] = max(deviation[i], NARROWEST.get(column.split("_")[0], 1e-6))
+        name, _, lag = column.rpartition("_")
+        if name in CLOCK and lag != "0":
+            mean[i], deviation[i] = 0.0, UNUSED
     first = features.size - features.position
     mean[first:], deviation[first:] = 0.0, UNUSED
     side = features.columns.index(SIDE)

@@ -38,7 +38,9 @@ class Recipe:
     Attributes:
         passes: most times that each situation is learned from.
         batch: situations a step, each from three positions. unroll: bars.
-        rate: of AdamW, falling to zero. decay: of the weights. clip: largest norm of the gradient.
+        rate: of AdamW, falling to zero. clip: largest norm of the gradient.
+        decay: of the weights. window_decay: of those that read a window of bars: ten times the inputs, and no more bars
+            to learn from.
         discount, trace: gamma and lambda of the returns.
         beta: step of the policy improvement, `softmax(logits + beta * return)`.
         average: of the moving average that targets, play and the model use.
@@ -51,6 +53,7 @@ class Recipe:
     unroll: int = 2
     rate: float = 2e-3
     decay: float = 0.02
+    window_decay: float = 4.0
     clip: float = 5.0
     discount: float = 0.96
     trace: float = 0.9
@@ -139,7 +142,8 @@ class Learner:
         self._mask = torch.where(torch.as_tensor(legal), 0.0, GONE)
         self._next = torch.as_tensor(NEXT)
         self._weights = [*self.networks.parameters(), *self.predictor.parameters()]
-        self._optimizer = torch.optim.AdamW(self._weights, lr=recipe.rate, weight_decay=recipe.decay)
+        decay = recipe.window_decay if sizes.window else recipe.decay
+        self._optimizer = torch.optim.AdamW(self._weights, lr=recipe.rate, weight_decay=decay)
 
     def step(self, batch: Batch, progress: float) -> Losses:
         """Learn from a batch.

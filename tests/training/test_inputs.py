@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from strategy import features
 from tests.training.made_tape import EDGE20, swinging, tape_of
 from training.inputs import fit
 
@@ -29,3 +30,15 @@ def test_a_decision_is_seen_from_all_sides() -> None:
     assert wide[7, :, normaliser.side].tolist() == [-1.0, 0.0, 1.0]
     others = np.delete(wide, normaliser.side, -1)
     assert (others == others[:, :1]).all()
+
+
+def test_only_the_newest_bar_of_a_window_tells_the_time() -> None:
+    """That of the others follows from it; all else of the window is standardised."""
+    micro15 = features.get("micro15")
+    rows = tape_of(swinging(900, 4), "micro15").rows
+    scaled = fit(rows, micro15).of(rows)
+    clock = [i for i, name in enumerate(micro15.columns) if name.startswith(("day_", "hour_")) and name[-2:] != "_0"]
+    assert len(clock) == 4 * 31
+    assert np.abs(scaled[:, clock]).max() < 1e-20
+    told = [i for i, name in enumerate(micro15.columns) if name.startswith(("hour_", "move_"))]
+    assert (scaled[:, sorted({*told} - {*clock})].std(0) > 0.5).all()

@@ -1,11 +1,15 @@
 """The learner: its parts descend to what they should learn, and its state is all there is of it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from strategy import features
 from strategy.network_layout import Sizes
 from tests.training.made_tape import EDGE20, swinging, tape_of
+from training.export import sizes_for
 from training.inputs import fit
 from training.learner import Learner, Recipe, represent
 from training.lessons import Lessons, rewards, softmax
@@ -106,6 +110,20 @@ def test_every_loss_falls(lessons: Lessons) -> None:
     for part in ("policy", "value", "reward", "outcome", "consistency"):
         early, late = (np.mean([getattr(loss, part) for loss in some]) for some in (losses[:10], losses[-10:]))
         assert late < early, part
+
+
+def test_a_window_is_held_tighter() -> None:
+    """Its many inputs have the same few bars: its weights decay by their own rate, others don't feel it."""
+    norms = {}
+    for name in ("edge20", "micro15"):
+        tape = tape_of(swinging(900, 6), name)
+        lessons = Lessons([tape], fit(tape.rows, features.get(name)), LEGAL)
+        for decay in (0.0, 1000.0):
+            learner = Learner(sizes_for(name, hidden=16), replace(RECIPE, window_decay=decay), LEGAL, 0)
+            learned(lessons, learner, 1, 10)
+            norms[name, decay] = sum(weight.detach().square().sum().item() for weight in learner.networks.parameters())
+    assert norms["edge20", 1000.0] == norms["edge20", 0.0]
+    assert norms["micro15", 1000.0] < 0.5 * norms["micro15", 0.0]
 
 
 @pytest.mark.parametrize("window", [0, 32])
