@@ -35,6 +35,7 @@ from daemon.assembly import Body
 from daemon.config import Config, load
 from daemon.models import BUNDLED
 from daemon.running import SWITCH_S
+from daemon.slices import go_first
 from strategy.model import render
 from training.registry import Registry
 
@@ -43,6 +44,7 @@ STEP = SECOND // 10  # of the market's clock between ticks: 50 to a bar
 HALF_S = 0.5
 LONGEST_MS = 1000.0
 PREPARED = 1  # waiting, and one more in the making: the strategies of a version are made once and handed out once
+PREPARED_S = 0.2  # until nothing is in the making any more
 MICROSECOND = 1000
 
 
@@ -104,6 +106,8 @@ async def half(
 ) -> tuple[list[int], list[int]]:
     """Half a second of ticks, each at its time; latencies by the wall and of CPU, ns."""
     walls, cpus, service = seen.wall[ready is None], seen.cpu[ready is None], body.service
+    if ready is None:
+        await asyncio.sleep(PREPARED_S)
     start, began = len(walls), time.perf_counter_ns()
     for n, price in enumerate(islice(feed, round(rate * HALF_S))):
         due = began + n * SECOND // rate
@@ -167,6 +171,7 @@ def main() -> None:
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     sys.setswitchinterval(SWITCH_S)
+    go_first()
     gc.collect()
     gc.freeze()  # as `run` does
     with tempfile.TemporaryDirectory() as name:

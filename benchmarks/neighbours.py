@@ -33,6 +33,7 @@ from daemon.assembly import Body
 from daemon.cli import main as program
 from daemon.config import Config, load
 from daemon.running import SWITCH_S
+from daemon.slices import go_first
 
 TEXT = 'bar = "5s"\n[model]\nallow_untrained = true\nwarmup_bars = 160\n[training]\nminutes = 30.0\n'
 STEP = SECOND // 2  # of the market's clock between ticks: ten to a bar
@@ -98,6 +99,7 @@ def main() -> None:
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     sys.setswitchinterval(SWITCH_S)
+    go_first()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "school").mkdir()

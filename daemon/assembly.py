@@ -230,6 +230,7 @@ class Makers:
         self._config, self._pairs, self._latency, self.folder = config, pairs, latency, folder
         self._factory = find(config.strategy)
         self._made: dict[str, Sequence[Strategy]] = {}
+        self._silent = Ui(json=True)
 
     def lanes(self, chosen: Chosen | None) -> list[Lane]:
         """One for each pair."""
@@ -250,7 +251,7 @@ class Makers:
         return Activated(0, chosen.name, str(chosen.path))
 
     def _chosen(self, version: str) -> Chosen:
-        return choose_model(replace(self._config, model=replace(self._config.model, version=version)), Ui(json=True))
+        return choose_model(replace(self._config, model=replace(self._config.model, version=version)), self._silent)
 
     def _make(self, chosen: Chosen) -> list[Strategy]:
         return [make_strategy(pair, self._config, self._factory, chosen, self._latency) for pair in self._pairs]

@@ -16,7 +16,7 @@ from strategy.plugin import Choice, Observation, Strategy
 MILLISECOND_NS = 1_000_000
 ASKED = 64  # recent observations of each lane
 TOLERANCE = 1e-6
-REST = 3  # times as long as the answer took
+REST = 10  # times as long as the answer took
 
 
 class NotFit(Refused):

@@ -37,6 +37,7 @@ from daemon.lockstep import Lockstep
 from daemon.news import news_of
 from daemon.oanda import feed_waits, is_custom, transport_of
 from daemon.operator import SIGNALS
+from daemon.slices import go_first
 from daemon.stages import TimedDisk, order_trace
 from daemon.systemd import Notifier
 from daemon.web import Health, Metrics
@@ -95,6 +96,7 @@ class Daemon:
             TraderError: something that a restart may mend.
         """
         setswitchinterval(SWITCH_S)
+        go_first()
         now = SystemClock().now
         loop = asyncio.get_running_loop()
         for number, act in (
