@@ -29,7 +29,11 @@ def test_it_is_granted_and_keeps_what_else_there_is() -> None:
     done = subprocess.run(
         [sys.executable, "-c", ASK], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True
     )
-    assert done.stdout.split() == ["True", str(os.getpriority(os.PRIO_PROCESS, 0) + 3), str(os.SCHED_OTHER | os.SCHED_RESET_ON_FORK)]
+    assert done.stdout.split() == [
+        "True",
+        str(os.getpriority(os.PRIO_PROCESS, 0) + 3),
+        str(os.SCHED_OTHER | os.SCHED_RESET_ON_FORK),
+    ]
 
 
 def test_another_machine_goes_on_without(monkeypatch: pytest.MonkeyPatch) -> None:
