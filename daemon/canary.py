@@ -16,7 +16,7 @@ from strategy.plugin import Choice, Observation, Strategy
 MILLISECOND_NS = 1_000_000
 ASKED = 64  # recent observations of each lane
 TOLERANCE = 1e-6
-REST = 10  # times as long as the answer took
+REST, LONGEST_REST_S = 10, 0.01  # times as long as the answer took
 
 
 class NotFit(Refused):
@@ -51,7 +51,7 @@ def _ask(strategy: Strategy, seen: Sequence[Observation], longest_ms: float) -> 
         times.append(perf_counter_ns() - began)
         if fault := fault_of(choice, observation):
             raise NotFit(f"asked about {observation.instrument.name} as it was lately, its answer {fault}")
-        sleep(REST * times[-1] / SECOND)
+        sleep(min(REST * times[-1] / SECOND, LONGEST_REST_S))
     if times and (middle := sorted(times)[len(times) // 2] / MILLISECOND_NS) > longest_ms:
         limit = f"longer than {longest_ms:g}: see [validation] max_decision_ms"
         raise NotFit(f"a decision takes it {middle:.1f} ms, {limit}")

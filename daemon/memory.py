@@ -24,6 +24,9 @@ from training.recorder import Recorder
 RULING = ("mode", "instruments", "bar", "strategy", "strategies", "seed", "account", "paper", "risk", "model")
 """Sections of the config that decide what comes of an input."""
 
+LAYOUT = 2
+"""Of the experience in a snapshot. One of another layout is not folded from; its state is taken as by other rules."""
+
 DAYS_KEPT = 400
 CHUNKS = 4  # packed at once, so that a day of a hundred thousand records is packed within the next
 
@@ -191,7 +194,7 @@ def take(tree: Any, desk: Desk, session: Session, models: Models) -> None:
 def rules(config: Config, pairs: Iterable[Instrument]) -> str:
     """All of the config that decides what comes of an input, as one text."""
     ruling = {name: plain(getattr(config, name)) for name in RULING}
-    return text({**ruling, "pairs": [plain(pair) for pair in pairs]}).decode()
+    return text({**ruling, "pairs": [plain(pair) for pair in pairs], "layout": LAYOUT}).decode()
 
 
 def shape(config: Config, pairs: Iterable[Instrument]) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from broker.errors import BadInput
 
-MAGIC = b"micro-trader snapshot 2 "
+MAGIC = b"micro-trader snapshot 1 "
 MARK = "\0array"
 
 

@@ -24,7 +24,7 @@ from daemon.cli import main
 from daemon.config import Config
 from daemon.console import Ui
 from daemon.journal.reading import marked
-from daemon.memory import Memory
+from daemon.memory import LAYOUT, Memory
 from daemon.running import Daemon
 from tests.daemon.wired import config_of, emulator, over
 
@@ -164,6 +164,27 @@ async def test_what_fails_while_it_leaves_is_told(tmp_path: Path, ticks: Path, m
         daemon.stop()
         with pytest.raises(StorageFault, match="no space left"):
             await living
+
+
+async def test_an_upgrade_keeps_the_state(tmp_path: Path, ticks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A snapshot of another layout is not folded from: a new run begins, and the operator's word still holds."""
+    config = config_of(tmp_path / "config.toml", TEXT, tmp_path / "state")
+    states: list[tuple[str, str]] = []
+    async with emulator([ticks], config) as (_, environ):
+        for layout in (LAYOUT, LAYOUT, LAYOUT + 1):
+            monkeypatch.setattr("daemon.memory.LAYOUT", layout)
+            daemon = Daemon(config, environ, lambda: config, Ui(json=True))
+            living = asyncio.create_task(daemon.run())
+            await until(daemon.status, "it runs")
+            if not states:
+                (tmp_path / "state" / "operator").write_text("halt\n")
+                await until(lambda: daemon.status()["state"] == "halt", "it has been halted")  # noqa: B023 - at once
+            states.append((daemon.status()["run"], daemon.status()["state"]))
+            daemon.stop()
+            assert await living is False
+    assert {state for _, state in states} == {"halt"}
+    runs = [run for run, _ in states]
+    assert runs[0] == runs[1] != runs[2]
 
 
 async def test_a_second_daemon_is_refused(tmp_path: Path, ticks: Path) -> None:
