@@ -19,9 +19,14 @@ USUAL, RESET_ON_FORK = 0, 1
 
 
 def go_first() -> bool:
-    """Ask for it, for this thread alone; whether it was granted. An older kernel or a sandbox may not."""
+    """Ask for it, for this thread alone; whether it was granted. An older kernel or a sandbox may not.
+
+    A policy that somebody has chosen for the daemon, such as a real-time one, stays as it is.
+    """
     number = NUMBERS.get(platform.machine())
     if os.uname().sysname != "Linux" or number is None:
+        return False
+    if os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK != os.SCHED_OTHER:
         return False
     nice = os.getpriority(os.PRIO_PROCESS, 0)
     wanted = ATTRIBUTES.pack(ATTRIBUTES.size, USUAL, RESET_ON_FORK, nice, 0, SLICE_NS, 0, 0)

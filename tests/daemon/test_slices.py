@@ -40,3 +40,16 @@ def test_another_machine_goes_on_without(monkeypatch: pytest.MonkeyPatch) -> Non
     """Where its number is not known, nothing is asked."""
     monkeypatch.setattr(platform, "machine", lambda: "abacus")
     assert not go_first()
+
+
+def test_a_chosen_policy_stays() -> None:
+    """Who has set one, in a unit say, keeps it."""
+    ask = """\
+import os
+from daemon.slices import go_first
+os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+print(go_first(), os.sched_getscheduler(0))
+"""
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", ask], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", str(os.SCHED_BATCH)]
