@@ -3,8 +3,8 @@
     python -m benchmarks.loop --seconds 60 --speed 200
 
 The emulator is a process of its own, and so is somebody who asks the API for a thousand rows of everything, and for the
-metrics, three times a second. Every callback of the daemon's loop is timed from the first decision on: by the wall, less
-the waits for a core, and of CPU.
+metrics, three times a second. Every callback of the daemon's loop is timed from the first decision on: by the wall,
+less the waits for a core, and of CPU.
 """
 
 import argparse
